@@ -1,0 +1,1 @@
+"""Definitions only: concepts and the feature sets built from them."""

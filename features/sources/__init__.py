@@ -1,0 +1,1 @@
+"""One reader a format; each turns what a practice or a cohort sends into `features.records.Records`."""

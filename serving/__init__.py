@@ -1,0 +1,1 @@
+"""What may be said about this patient: the gate, the scoring and the service."""
