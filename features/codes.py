@@ -123,6 +123,9 @@ class Concept:
         if not self.codes:
             raise ValueError(f"concept {self.name!r} has no code")
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # equal concepts have equal names; hashing every code would slow each look-up
+
     @cached_property
     def _exact(self) -> Mapping[str, int]:
         return {str(code): position for position, code in enumerate(self.codes)}
@@ -130,9 +133,7 @@ class Concept:
     @cached_property
     def _prefixes(self) -> tuple[tuple[str, int], ...]:
         return tuple(
-            (str(code), position)
-            for position, code in enumerate(self.codes)
-            if SYSTEMS[code.system].hierarchical
+            (str(code), position) for position, code in enumerate(self.codes) if SYSTEMS[code.system].hierarchical
         )
 
     def _match(self, code: str) -> int | None:

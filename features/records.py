@@ -1,7 +1,7 @@
 """Records: everything a practice knows, each with when it happened and when it became known.
 
-On disk a `Records` is a folder of Parquet files, one an append and shard; a patient's records are all in one shard. Files
-are added, never rewritten. In memory a `Shard` is the sorted arrays of some patients, the only thing the columnar
+On disk a `Records` is a folder of Parquet files, one an append and shard; a patient's records are all in one shard.
+Files are added, never rewritten. In memory a `Shard` is the sorted arrays of some patients, the only thing the columnar
 evaluator reads, and a `History` is one patient's records, the only thing the patient-wise evaluator reads.
 
 Times are UTC with microsecond precision and no time zone attached.
@@ -144,8 +144,7 @@ class Shard:
         table = table.select(COLUMNS).cast(SCHEMA)
         table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in ORDER]))
         patient, code, practice = (
-            pc.dictionary_encode(table.column(name)).combine_chunks()
-            for name in ("patient", "code", "practice")
+            pc.dictionary_encode(table.column(name)).combine_chunks() for name in ("patient", "code", "practice")
         )
         patient_ids = patient.indices.to_numpy()
         # Sorted by patient, so that dictionary positions count up and each patient is one run.
@@ -255,7 +254,12 @@ class Records:
         return hashlib.sha256(json.dumps(self.deliveries, sort_keys=True).encode()).hexdigest()
 
     def append(
-        self, frame: pd.DataFrame | pa.Table, *, name: str, delivered_at: datetime, concepts: Sequence[Concept]
+        self,
+        frame: pd.DataFrame | pa.Table,
+        *,
+        name: str,
+        delivered_at: datetime,
+        concepts: Sequence[Concept],
     ) -> dict[str, int]:
         """Take a delivery in.
 
@@ -286,7 +290,8 @@ class Records:
         table, quarantined, counts = _validated(_as_table(frame), delivered_at, concepts)
         patient = pc.dictionary_encode(table.column("patient")).combine_chunks()
         of_patient = np.array(
-            [zlib.crc32(p.encode()) % len(self.shards) for p in patient.dictionary.to_pylist()], dtype=np.int64
+            [zlib.crc32(p.encode()) % len(self.shards) for p in patient.dictionary.to_pylist()],
+            dtype=np.int64,
         )
         shard = of_patient[patient.indices.to_numpy()] if len(table) else np.empty(0, dtype=np.int64)
         table = table.append_column("shard", pa.array(shard))

@@ -1,7 +1,7 @@
 """Concepts the studies need, each with its codes, unit, believable range and source.
 
-Cholesterol converts by 38.67 mg/dL per mmol/L (molar mass 386.65 g/mol), creatinine by 88.42 µmol/L per mg/dL (113.1 g/mol),
-glucose by 18.016 mg/dL per mmol/L (180.16 g/mol). French laboratories also report g/L.
+Cholesterol converts by 38.67 mg/dL per mmol/L (molar mass 386.65 g/mol), creatinine by 88.42 µmol/L per mg/dL
+(113.1 g/mol), glucose by 18.016 mg/dL per mmol/L (180.16 g/mol). French laboratories also report g/L.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ CONSULTATION = Concept(
     "consultation", "Consultation", "Consultation", (PRACTICE("consultation"),), source="practice file"
 )
 EXAMINATION = Concept(
-    "examination", "Examen de cohorte", "Cohort examination", (PRACTICE("examination"),), source="research cohort"
+    "examination",
+    "Examen de cohorte",
+    "Cohort examination",
+    (PRACTICE("examination"),),
+    source="research cohort",
 )
 DEPRIVATION = Concept(
     "deprivation",
@@ -156,7 +160,13 @@ DIABETES = Concept(
     "diabetes",
     "Diabète",
     "Diabetes",
-    (*(CIM10(f"E{n}") for n in (10, 11, 12, 13, 14)), CISP2("T89"), CISP2("T90"), SNOMED("44054006"), SNOMED("46635009")),
+    (
+        *(CIM10(f"E{n}") for n in (10, 11, 12, 13, 14)),
+        CISP2("T89"),
+        CISP2("T90"),
+        SNOMED("44054006"),
+        SNOMED("46635009"),
+    ),
     source="CIM-10 E10-E14",
 )
 HYPERTENSION = Concept(

@@ -34,23 +34,23 @@ def risk(score: str, inputs: pd.DataFrame, variant: str | None = None) -> npt.ND
     Parameters
     ----------
     score
-        ``"score2"`` (40 to 69 years, without diabetes), ``"score2_op"`` (70 to 89) or ``"framingham_cvd_2008"``
-        (30 to 74). Ages are half-open: SCORE2 takes 69.9 and not 70.
+        ``"score2"`` (40 to 69 years, without diabetes), ``"score2_op"`` (70 to 89) or
+        ``"framingham_cvd_2008"`` (30 to 74). Ages are half-open: SCORE2 takes 69.9 and not 70.
     inputs
         One row a person, with exactly these columns, in any order:
 
-        - all: ``sex`` (``"female"``, ``"male"``), ``age`` (years, fractions kept), ``smoker`` (1 if current, else 0),
-          ``sbp`` (systolic pressure, mmHg);
-        - SCORE2 and SCORE2-OP: ``tchol``, ``hdl`` (mmol/L), ``diabetes`` (0/1; SCORE2 accepts 0 only), ``region``
-          (``"low"``, ``"moderate"``, ``"high"``, ``"very_high"``; France is ``"low"``);
+        - all: ``sex`` (``"female"``, ``"male"``), ``age`` (years, fractions kept), ``smoker`` (1 if current,
+          else 0), ``sbp`` (systolic pressure, mmHg);
+        - SCORE2 and SCORE2-OP: ``tchol``, ``hdl`` (mmol/L), ``diabetes`` (0/1; SCORE2 accepts 0 only),
+          ``region`` (``"low"``, ``"moderate"``, ``"high"``, ``"very_high"``; France is ``"low"``);
         - Framingham: ``tchol_mgdl``, ``hdl_mgdl`` (mg/dL), ``bp_tx`` (treated for hypertension, 0/1), ``dm``
           (diabetes, 0/1).
 
         None is optional and nothing is imputed: the authors define no replacement for a missing value.
     variant
-        Version of the coefficients, ``"published"`` (as printed) or ``"author"`` (the authors' own program). The default,
-        None, is the recommended one: ``"published"`` for SCORE2, ``"author"`` for SCORE2-OP. Framingham has one
-        version only and takes None.
+        Version of the coefficients, ``"published"`` (as printed) or ``"author"`` (the authors' own program).
+        The default, None, is the recommended one: ``"published"`` for SCORE2, ``"author"`` for SCORE2-OP.
+        Framingham has one version only and takes None.
 
     Returns
     -------
@@ -60,11 +60,11 @@ def risk(score: str, inputs: pd.DataFrame, variant: str | None = None) -> npt.ND
     Raises
     ------
     ValueError
-        If the score is unknown; otherwise naming all that is wrong at once, with the rows and what to do: unknown
-        variant; columns missing, unknown or given twice; values missing, not numbers, not among the accepted words or
-        flags; people outside the authors' age range or excluded by them; numbers outside the plausible range (systolic
-        60 to 280 mmHg, total cholesterol 1 to 20 mmol/L, HDL 0.2 to 5 mmol/L and below total cholesterol). The message
-        holds row labels and never a value.
+        If the score is unknown; otherwise naming all that is wrong at once, with the rows and what to do:
+        unknown variant; columns missing, unknown or given twice; values missing, not numbers, not among the
+        accepted words or flags; people outside the authors' age range or excluded by them; numbers outside
+        the plausible range (systolic 60 to 280 mmHg, total cholesterol 1 to 20 mmol/L, HDL 0.2 to 5 mmol/L
+        and below total cholesterol). The message holds row labels and never a value.
 
     References
     ----------

@@ -1,8 +1,9 @@
 """What every published equation is made of: columns that read and judge their values, and a formula.
 
-A column turns the values it is given into clean numbers and says, row by row, what is wrong with them. The door
-(:func:`training.published.risk`) raises on any fault; a comparator (:mod:`training.published.comparators`) refuses the
-rows that have one. Both therefore share a single statement of who an equation is for.
+A column turns the values it is given into clean numbers and says, row by row, what is wrong with them. The
+door (:func:`training.published.risk`) raises on any fault; a comparator
+(:mod:`training.published.comparators`) refuses the rows that have one. Both therefore share a single
+statement of who an equation is for.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MG_DL_PER_MMOL_L: Final = 38.67
 """Milligrams of cholesterol a decilitre in one millimole a litre."""
 
 LABELS_SHOWN: Final = 5
-NO_IMPUTATION: Final = "give a value or leave the row out; the authors define no imputation"
+NO_IMPUTATION: Final = "give a value or leave them out, nothing is imputed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,8 @@ class Fault:
     column
         Name of the column.
     kind
-        ``"missing"``, ``"unreadable"`` (not of the expected kind), ``"outside"`` a range, or ``"excluded"`` by the
-        authors.
+        ``"missing"``, ``"unreadable"`` (not of the expected kind), ``"outside"`` a range, or ``"excluded"``
+        by the authors.
     rows
         Which rows have it, shape ``(n,)``.
     what, remedy
@@ -55,7 +56,8 @@ class Fault:
         positions = np.flatnonzero(self.rows)
         shown = ", ".join(str(labels[i]) for i in positions[:LABELS_SHOWN])
         more = ", …" if len(positions) > LABELS_SHOWN else ""
-        return f"{self.column}: {self.what} in {len(positions)} of {len(labels)} rows ({shown}{more}): {self.remedy}"
+        where = f"{len(positions)} of {len(labels)} rows ({shown}{more})"
+        return f"{self.column}: {self.what} in {where}: {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Flag:
-    """A yes (1) or no (0); ``excluded`` says what to do for a yes where the authors exclude it, empty otherwise."""
+    """A yes (1) or no (0); ``excluded`` says what to do for a yes where it is excluded, else empty."""
 
     name: str
     excluded: str = ""
@@ -125,12 +127,13 @@ class Equation:
     name
         The score's name at the door, such as ``"score2"``.
     columns
-        What it reads, the first ``age``. When several things are wrong with a person, the first column's reason is the
-        one a comparator gives.
+        What it reads, the first ``age``. When several things are wrong with a person, the first column's
+        reason is the one a comparator gives.
     formula
         From clean inputs (all columns, every value accepted) and a variant to probabilities, shape ``(n,)``.
     variants
-        Published versions of the coefficients, the recommended one first; empty where there is only one version.
+        Published versions of the coefficients, the recommended one first; empty where there is only one
+        version.
     ordered
         Pairs of columns of which the first must be below the second.
     """
@@ -149,7 +152,7 @@ class Equation:
         return age.low, age.high
 
     def read(self, inputs: pd.DataFrame) -> tuple[pd.DataFrame, list[Fault]]:
-        """Return the columns that are there, clean and in a frame indexed from 0, and what is wrong with them."""
+        """Return the columns that are there, clean, in a frame indexed from 0, and what is wrong."""
         clean: dict[str, npt.NDArray[Any]] = {}
         faults: list[Fault] = []
         for column in self.columns:
@@ -159,9 +162,7 @@ class Equation:
         for small, large in self.ordered:
             if small in clean and large in clean:
                 crossed = clean[small] >= clean[large]
-                faults.append(
-                    Fault(small, "outside", crossed, f"not below {large}", "check both and their units")
-                )
+                faults.append(Fault(small, "outside", crossed, f"not below {large}", "check both and their units"))
         return pd.DataFrame(clean, index=range(len(inputs))), [fault for fault in faults if fault.rows.any()]
 
     def check_columns(self, given: Iterable[object]) -> list[str]:
@@ -181,26 +182,22 @@ class Equation:
         """Return what is wrong with a variant, if anything."""
         if variant is None or variant in self.variants:
             return []
-        remedy = (
-            f"use one of {', '.join(self.variants)}" if self.variants else "there is only one, leave it out"
-        )
+        remedy = f"use one of {', '.join(self.variants)}" if self.variants else "there is only one, leave it out"
         return [f"unknown variant {variant!r}: {remedy}"]
 
     def compute(self, clean: pd.DataFrame, variant: str | None = None) -> Floats:
-        """Return probabilities, shape ``(n,)``, from the clean inputs of `read` in which nothing was wrong."""
+        """Return probabilities, shape ``(n,)``, from clean rows of `read`, those without a fault."""
         recommended = self.variants[0] if self.variants else None
         return self.formula(clean, variant or recommended)
 
 
 def read_numbers(name: str, expected: str, values: pd.Series[Any]) -> tuple[Floats, list[Fault]]:
-    """Return values as numbers, NaN where there is none, with the faults of the missing and of the unreadable."""
+    """Return values as numbers, NaN where there is none, and which are missing or unreadable."""
     missing = values.isna().to_numpy()
     if pd.api.types.is_any_real_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         readable = ~missing
     else:
-        readable = np.fromiter(
-            (isinstance(value, Real) for value in values), dtype=np.bool_, count=len(values)
-        )
+        readable = np.fromiter((isinstance(value, Real) for value in values), dtype=np.bool_, count=len(values))
         readable &= ~missing
     numbers = np.full(len(values), np.nan)
     numbers[readable] = values[readable].to_numpy(dtype=np.float64)

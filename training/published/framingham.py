@@ -1,11 +1,11 @@
 """Framingham general cardiovascular risk profile (2008, with laboratory values): ten years, 30 to 74 years.
 
-D'Agostino RB Sr, Vasan RS, Pencina MJ, Wolf PA, Cobain M, Massaro JM, Kannel WB. General cardiovascular risk profile for
-use in primary care: the Framingham Heart Study. Circulation 2008;117(6):743-753.
+D'Agostino RB Sr, Vasan RS, Pencina MJ, Wolf PA, Cobain M, Massaro JM, Kannel WB. General cardiovascular risk
+profile for use in primary care: the Framingham Heart Study. Circulation 2008;117(6):743-753.
 doi:10.1161/CIRCULATIONAHA.107.699579.
 
-The event is wider than SCORE2's: coronary disease with angina, stroke, transient ischaemic attack, peripheral artery
-disease and heart failure.
+The event is wider than SCORE2's: coronary disease with angina, stroke, transient ischaemic attack, peripheral
+artery disease and heart failure.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ MEAN: Final = {"female": 26.1931, "male": 23.9802}
 
 
 def formula(inputs: pd.DataFrame, variant: str | None = None) -> Floats:
-    """Return the ten-year probability ``1 - survival ** exp(LP - mean)``, shape ``(n,)``, from clean inputs."""
+    """Return the ten-year probability ``1 - survival ** exp(LP - mean)``, shape ``(n,)``, of clean inputs."""
     result = np.full(len(inputs), np.nan)
     for sex in SURVIVAL:
         rows = (inputs["sex"] == sex).to_numpy()
-        x = {name: inputs.loc[rows, name].to_numpy(dtype=np.float64) for name in inputs if name != "sex"}
+        x = {name: inputs[name].to_numpy()[rows] for name in ("sbp", "bp_tx", *LOGARITHMS[sex], *FLAGS[sex])}
         predictor = np.where(x["bp_tx"] == 1, *reversed(SYSTOLIC_LOGARITHM[sex])) * np.log(x["sbp"])
         for name, coefficient in LOGARITHMS[sex].items():
             predictor += coefficient * np.log(x[name])

@@ -1,9 +1,9 @@
 """SCORE2: ten-year risk of fatal and non-fatal cardiovascular disease, 40 to 69 years, without diabetes.
 
-SCORE2 working group and ESC Cardiovascular Risk Collaboration. SCORE2 risk prediction algorithms: new models to
-estimate 10-year risk of cardiovascular disease in Europe. European Heart Journal 2021;42(25):2439-2454.
-doi:10.1093/eurheartj/ehab309. Coefficients and scales: supplementary methods; the six-decimal scales are those of the
-authors' own program.
+SCORE2 working group and ESC Cardiovascular Risk Collaboration. SCORE2 risk prediction algorithms: new models
+to estimate 10-year risk of cardiovascular disease in Europe. European Heart Journal 2021;42(25):2439-2454.
+doi:10.1093/eurheartj/ehab309. Coefficients and scales: supplementary methods; the six-decimal scales are
+those of the authors' own program.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ class Parameters:
 
     def _linear_predictor(self, inputs: pd.DataFrame, terms: Mapping[str, tuple[float, float]]) -> Floats:
         z = {
-            name: (inputs[name].to_numpy(dtype=np.float64) - self.centre.get(name, 0.0))
-            / self.scale.get(name, 1.0)
+            name: (inputs[name].to_numpy(dtype=np.float64) - self.centre.get(name, 0.0)) / self.scale.get(name, 1.0)
             for name in terms
         }
         total = np.zeros(len(inputs))

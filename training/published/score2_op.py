@@ -1,13 +1,15 @@
 """SCORE2-OP: ten-year risk of fatal and non-fatal cardiovascular disease in older persons, 70 to 89 years.
 
-SCORE2-OP working group and ESC Cardiovascular Risk Collaboration. SCORE2-OP risk prediction algorithms: estimating
-incident cardiovascular event risk in older persons in four geographical risk regions. European Heart Journal
-2021;42(25):2455-2467. doi:10.1093/eurheartj/ehab312.
+SCORE2-OP working group and ESC Cardiovascular Risk Collaboration. SCORE2-OP risk prediction algorithms:
+estimating incident cardiovascular event risk in older persons in four geographical risk regions. European
+Heart Journal 2021;42(25):2455-2467. doi:10.1093/eurheartj/ehab312.
 
-Two versions are in use and differ by up to 1.14 points. ``"published"`` has the supplement's rounded numbers; ``"author"``
-has the precision of the authors' own program, which is what the ESC's printed charts follow, and is recommended.
+Two versions are in use and differ by up to 1.14 points. ``"published"`` has the supplement's rounded numbers;
+``"author"`` has the precision of the authors' own program, which is what the ESC's printed charts follow, and
+is recommended.
 
-In both, the coefficient of smoking falls with age and turns negative for men past 87: a property of the equation.
+In both, the coefficient of smoking falls with age and turns negative for men past 87: a property of the
+equation.
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """Find a file of the shared folder (beside the repository, or ``VIGIE_SHARED``), or skip, or fail in CI."""
+
+    def find(relative: str) -> Path:
+        folder = Path(os.environ.get("VIGIE_SHARED", REPOSITORY.parent / "shared"))
+        if (folder / relative).exists():
+            return folder / relative
+        message = f"shared/{relative} is not beside the repository: put it there or set VIGIE_SHARED to its folder"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+    return find

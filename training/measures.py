@@ -1,0 +1,932 @@
+"""Measures of a predicted risk against what happened, each with its interval, number of people and events.
+
+A measure is one decorated function of ``(risk, outcome, weights)``::
+
+    @measure("brier", "Score de Brier", "Brier score", better="lower")
+    def brier(risk, outcome, weights):
+        return (outcome.event @ (1 - risk) ** 2 + outcome.event_free @ risk**2) / weights.sum()
+
+and with ``at_threshold=True`` a function of ``(risk, outcome, weights, threshold)``. That is all: it is then
+in every report, audit and card. ``weights`` are frequencies; ``outcome`` has already dealt with censoring and
+competing death, so a measure is written as if everybody had been followed to the horizon. A measure that has
+no value returns NaN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from features.outcome import EVENT, FollowUp
+from training.survival import Floats, Timeline, close, known_weights
+
+Better = Literal["higher", "lower", "target"] | None
+Function = TypeVar("Function", bound=Callable[..., float])
+
+SMALLEST_COUNT: Final = 11
+"""People, or events, below which a count is not shown (French health-data rule)."""
+
+CONFIDENCE: Final = 0.95
+FAILED_REPLICATES: Final = 0.05
+"""Share of bootstrap replicates that may have no value before the interval has none."""
+
+
+# --- What happened by the horizon -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class OutcomeAtHorizon:
+    """What is known at the horizon, weighted so that those followed speak for those lost.
+
+    Parameters
+    ----------
+    followup
+        Follow-up closed at the horizon, ``n`` rows.
+    event
+        Frequency × inverse probability of censoring where the event was seen by the horizon, 0 elsewhere,
+        ``(n,)``.
+    event_free
+        The same where the row is known not to have had the event by the horizon, death from another cause
+        included.
+
+    Notes
+    -----
+    ``event`` and ``event_free`` together sum to the sum of the frequencies; both are NaN when nobody was
+    followed to the horizon, so that no measure can be given.
+    """
+
+    followup: FollowUp
+    event: Floats
+    event_free: Floats
+
+    @classmethod
+    def of(cls, followup: FollowUp, horizon: float, weights: Floats | None = None) -> Self:
+        """Return the outcome of ``followup`` at ``horizon`` years, under frequency ``weights``."""
+        closed = close(followup, horizon)
+        return cls.closed(closed, Timeline(closed), np.ones(len(closed)) if weights is None else weights)
+
+    @classmethod
+    def closed(cls, followup: FollowUp, timeline: Timeline, weights: Floats) -> Self:
+        """Return the outcome of follow-up already closed and sorted."""
+        known = weights * known_weights(followup, timeline, weights)
+        had_event = followup.cause == EVENT
+        event = np.where(had_event, known, 0.0 * known)
+        return cls(followup, event, known - event)
+
+
+# --- Registry ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A registered measure.
+
+    Parameters
+    ----------
+    name
+        Key in reports, such as ``"auc"``.
+    label_fr, label_en
+        What a reader sees.
+    better
+        Whether higher or lower is better, or the nearer to ``target``; None for a plain description.
+    target
+        Ideal value, when there is one.
+    at_threshold
+        Whether it is computed at each decision threshold.
+    needs_outcome
+        Whether it depends on what happened, so that few events make it worthless.
+    function
+        What computes it.
+    """
+
+    name: str
+    label_fr: str
+    label_en: str
+    better: Better
+    target: float | None
+    at_threshold: bool
+    needs_outcome: bool
+    function: Callable[..., float]
+
+
+MEASURES: Final[dict[str, Measure]] = {}
+"""Every registered measure by name, in the order of registration."""
+
+
+def measure(
+    name: str,
+    label_fr: str,
+    label_en: str,
+    target: float | None = None,
+    better: Better = "higher",
+    *,
+    at_threshold: bool = False,
+    needs_outcome: bool = True,
+) -> Callable[[Function], Function]:
+    """Register a function as a measure.
+
+    Parameters
+    ----------
+    name, label_fr, label_en, target, better, at_threshold, needs_outcome
+        See `Measure`.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken, or ``better="target"`` comes without a target.
+    """
+    if name in MEASURES:
+        raise ValueError(f"a measure is already called {name!r}: choose another name")
+    if better == "target" and target is None:
+        raise ValueError(f"measure {name!r} is better near its target, but has none: give target=")
+
+    def register(function: Function) -> Function:
+        MEASURES[name] = Measure(name, label_fr, label_en, better, target, at_threshold, needs_outcome, function)
+        return function
+
+    return register
+
+
+# --- The measures -----------------------------------------------------------------------------------------
+
+
+@measure("auc", "Discrimination (AUC à l’horizon)", "Discrimination (AUC at the horizon)", target=1.0)
+def auc(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the probability that a case was given a higher risk than a control; a tie counts half.
+
+    Cases had the event by the horizon, controls are all others, deaths from another cause included:
+    definition 2 of Blanche, Dartigues and Jacqmin-Gadda (2013, doi:10.1002/sim.5958). O(n log n), and O(n)
+    when rows are sorted.
+    """
+    order = np.argsort(risk, kind="stable")
+    starts = np.flatnonzero(np.diff(risk[order], prepend=-np.inf))
+    cases, controls = (np.add.reduceat(group[order], starts) for group in (outcome.event, outcome.event_free))
+    below = np.cumsum(controls) - controls / 2
+    return float(cases @ below / (cases.sum() * controls.sum()))
+
+
+@measure("observed", "Risque observé", "Observed risk", better=None)
+def observed(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the Aalen–Johansen risk at the horizon, which is the weighted mean of known events.
+
+    The identity is that of Satten and Datta (2001, doi:10.1198/000313001317098185).
+    """
+    return float(outcome.event.sum() / weights.sum())
+
+
+@measure(
+    "predicted",
+    "Risque moyen prédit",
+    "Mean predicted risk",
+    better=None,
+    needs_outcome=False,
+)
+def predicted(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the mean predicted risk of everybody, the censored included."""
+    return float(weights @ risk / weights.sum())
+
+
+@measure(
+    "observed_expected",
+    "Rapport observé / prédit",
+    "Observed / expected ratio",
+    better="target",
+    target=1.0,
+)
+def observed_expected(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the Aalen–Johansen risk over the mean predicted risk.
+
+    Van Geloven et al. (2022, doi:10.1136/bmj-2021-069249).
+    """
+    return observed(risk, outcome, weights) / predicted(risk, outcome, weights)
+
+
+@measure(
+    "calibration_intercept",
+    "Calibration : ordonnée à l’origine",
+    "Calibration intercept",
+    better="target",
+    target=0.0,
+)
+def calibration_intercept(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the intercept of a weighted logistic regression with logit(risk) as offset.
+
+    0 is calibrated on average, above 0 is risk predicted too low. Van Calster et al. (2016,
+    doi:10.1016/j.jclinepi.2015.12.005), each row weighted by the inverse probability of censoring.
+    """
+    offset = logit(risk)
+    return float(_logistic(np.ones((1, len(risk))), offset, outcome)[0])
+
+
+@measure("calibration_slope", "Pente de calibration", "Calibration slope", better="target", target=1.0)
+def calibration_slope(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the slope of a weighted logistic regression on logit(risk).
+
+    Below 1, predictions are too extreme (overfitting). Same source as `calibration_intercept`.
+    """
+    score = logit(risk)
+    return 1.0 + float(_logistic(np.stack([np.ones(len(risk)), score]), score, outcome)[1])
+
+
+@measure("brier", "Score de Brier", "Brier score", better="lower", target=0.0)
+def brier(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the mean squared error at the horizon.
+
+    Gerds and Schumacher (2006, doi:10.1002/bimj.200610301).
+    """
+    return float((outcome.event @ (1 - risk) ** 2 + outcome.event_free @ risk**2) / weights.sum())
+
+
+@measure("ipa", "Indice d’exactitude (IPA)", "Index of prediction accuracy (IPA)", target=1.0)
+def ipa(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return 1 − Brier / Brier of giving everybody the Aalen–Johansen risk.
+
+    Kattan and Gerds (2018, doi:10.1186/s41512-018-0029-2).
+    """
+    average = observed(risk, outcome, weights)
+    return 1.0 - np.float64(brier(risk, outcome, weights)) / (average * (1 - average))
+
+
+@measure("net_benefit", "Bénéfice net", "Net benefit", at_threshold=True)
+def net_benefit(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return true positives − false positives × odds of the threshold, per person.
+
+    Vickers and Elkin (2006, doi:10.1177/0272989X06295361); with censoring and competing death as in Vickers
+    et al. (2008, doi:10.1186/1472-6947-8-53). Somebody whose risk equals the threshold is flagged.
+    """
+    flag = risk >= threshold
+    harm = threshold / (1 - threshold)
+    return float((outcome.event @ flag - harm * (outcome.event_free @ flag)) / weights.sum())
+
+
+@measure(
+    "net_benefit_all",
+    "Bénéfice net si tous traités",
+    "Net benefit of treating all",
+    at_threshold=True,
+)
+def net_benefit_all(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return the net benefit of flagging everybody: observed − (1 − observed) × odds of the threshold."""
+    return net_benefit(np.ones_like(risk), outcome, weights, threshold)
+
+
+@measure(
+    "flagged",
+    "Part des personnes signalées",
+    "Proportion flagged",
+    better=None,
+    at_threshold=True,
+    needs_outcome=False,
+)
+def flagged(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return the proportion of people at or above the threshold."""
+    return float(weights @ (risk >= threshold) / weights.sum())
+
+
+@measure("sensitivity", "Sensibilité", "Sensitivity", target=1.0, at_threshold=True)
+def sensitivity(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return the proportion flagged among those who have the event by the horizon."""
+    return float(outcome.event @ (risk >= threshold) / outcome.event.sum())
+
+
+@measure("specificity", "Spécificité", "Specificity", target=1.0, at_threshold=True)
+def specificity(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return the proportion not flagged among those who do not have the event by the horizon."""
+    return float(outcome.event_free @ (risk < threshold) / outcome.event_free.sum())
+
+
+@measure("ppv", "Valeur prédictive positive", "Positive predictive value", target=1.0, at_threshold=True)
+def ppv(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return the risk observed among the flagged; NaN when nobody is."""
+    flag = risk >= threshold
+    true, false = outcome.event @ flag, outcome.event_free @ flag
+    return float(true / (true + false))
+
+
+def logit(risk: Floats) -> Floats:
+    """Return log(risk / (1 − risk)), with risks kept within 1e-9 of 0 and 1 so that it is finite."""
+    kept = np.clip(risk, 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(kept / (1 - kept)), dtype=np.float64)
+
+
+def _logistic(columns: Floats, offset: Floats, outcome: OutcomeAtHorizon) -> Floats:
+    """Return the coefficients of a weighted logistic regression, NaN when they do not exist.
+
+    Newton's method in which no linear predictor moves by more than 1 at a step: the likelihood then rises at
+    every step (self-concordance, Bach 2010, doi:10.1214/09-EJS521), so there is nothing to tune.
+    """
+    counted = outcome.event + outcome.event_free
+    rows = counted > 0
+    columns, offset, counted, event = columns[:, rows], offset[rows], counted[rows], outcome.event[rows]
+    coefficients: Floats = np.zeros(len(columns))
+    if not 0 < event.sum() < counted.sum():
+        return np.full_like(coefficients, np.nan)
+    shift = np.zeros_like(offset)
+    for _ in range(100):
+        probability = 1 / (1 + np.exp(-(offset + shift)))
+        gradient = columns @ (event - counted * probability)
+        information = (columns * (counted * probability * (1 - probability))) @ columns.T
+        if not np.linalg.cond(information) < 1e12:
+            break
+        step = np.asarray(np.linalg.solve(information, gradient), dtype=np.float64)
+        move = step @ columns
+        largest = np.abs(move).max()
+        step, move = step / max(largest, 1.0), move / max(largest, 1.0)
+        coefficients, shift = coefficients + step, shift + move
+        if largest < 1e-9:
+            return coefficients
+    return np.full_like(coefficients, np.nan)
+
+
+# --- Resampling practices ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Resampling:
+    """How many times each cluster (practice) is drawn in each bootstrap replicate.
+
+    Parameters
+    ----------
+    cluster
+        Position of each row's cluster, shape ``(n,)``.
+    counts
+        Times each cluster is drawn, shape ``(replicates, clusters)``.
+
+    Notes
+    -----
+    Whole practices are drawn with replacement (Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x). A
+    drawn practice weighs as often as it was drawn; the censoring distribution is estimated anew in each
+    replicate. With few practices (under about 20) such intervals are too narrow; with one there is none.
+    """
+
+    cluster: npt.NDArray[np.intp]
+    counts: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, clusters: npt.ArrayLike, resamples: int, seed: int) -> Self:
+        """Draw ``resamples`` replicates of the clusters, given one label a row."""
+        labels, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+        many = len(labels)
+        if many < 2:
+            return cls(cluster, np.empty((0, many), dtype=np.int64))
+        draws = np.random.default_rng(seed).multinomial(many, np.full(many, 1 / many), size=resamples)
+        return cls(cluster, draws)
+
+    def __getitem__(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Resampling:
+        """Return the same draws for some rows."""
+        cluster = self.cluster[rows]
+        alone = len(cluster) == 0 or bool((cluster == cluster[0]).all())
+        return Resampling(cluster, self.counts[:0] if alone else self.counts)
+
+    def weights(self) -> Iterator[Floats]:
+        """Yield the frequency weights of the rows in each replicate."""
+        for draw in self.counts.astype(np.float64):
+            yield draw[self.cluster]
+
+
+Column = tuple[Measure, float | None]
+
+
+def columns_of(measures: Sequence[str] | None, thresholds: Sequence[float]) -> list[Column]:
+    """Return each measure wanted (all by default), once a threshold where it depends on one.
+
+    Raises
+    ------
+    ValueError
+        If a measure is unknown or a threshold is not strictly between 0 and 1; all faults at once.
+    """
+    names = list(MEASURES) if measures is None else list(measures)
+    faults = [f"unknown measure {name!r}: known are {', '.join(MEASURES)}" for name in names if name not in MEASURES]
+    faults += [f"threshold {value!r} is not strictly between 0 and 1" for value in thresholds if not 0 < value < 1]
+    if faults:
+        raise ValueError("; ".join(faults))
+    return [
+        (MEASURES[name], threshold)
+        for name in names
+        for threshold in (thresholds if MEASURES[name].at_threshold else (None,))
+    ]
+
+
+def point_value(column: Column, risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the value of one measure, at its threshold when it has one."""
+    wanted, threshold = column
+    extra = () if threshold is None else (threshold,)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return float(wanted.function(risk, outcome, weights, *extra))
+
+
+def replicate(
+    risk: Floats, followup: FollowUp, horizon: float, columns: Sequence[Column], resampling: Resampling
+) -> tuple[Floats, Floats]:
+    """Compute measures on all rows, and in each bootstrap replicate.
+
+    Returns
+    -------
+    values : ndarray of shape (len(columns),)
+    replicates : ndarray of shape (replicates, len(columns))
+
+    Notes
+    -----
+    Rows are put in one order first (risk, then time, cause and cluster): values do not depend on the order
+    given, to the last bit, and ranks and survival curves need no sorting in a replicate.
+    """
+    order = np.lexsort((resampling.cluster, followup.cause, followup.duration, risk))
+    risk, resampling, closed = risk[order], resampling[order], close(followup[order], horizon)
+    timeline = Timeline(closed)
+
+    def values(weights: Floats) -> list[float]:
+        if not weights.any():
+            return [math.nan] * len(columns)
+        outcome = OutcomeAtHorizon.closed(closed, timeline, weights)
+        return [point_value(column, risk, outcome, weights) for column in columns]
+
+    point = np.array(values(np.ones(len(risk))))
+    replicates = [values(weights) for weights in resampling.weights()]
+    return point, np.array(replicates, dtype=np.float64).reshape(len(replicates), len(columns))
+
+
+def interval(replicates: Floats) -> tuple[float, float]:
+    """Return the percentile interval of one measure; NaN when more than 5 % of replicates have no value."""
+    usable = replicates[np.isfinite(replicates)]
+    if len(usable) == 0 or len(usable) < (1 - FAILED_REPLICATES) * len(replicates):
+        return math.nan, math.nan
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(usable, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+# --- Estimates --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, how sure it is, and what it rests on.
+
+    Parameters
+    ----------
+    measure
+        Name of the measure.
+    value, low, high
+        Value and 95 % interval; NaN when there is none.
+    n, events
+        Rows, and events seen among them by the horizon; None when too few to be shown.
+    threshold
+        Decision threshold, when the measure has one.
+    """
+
+    measure: str
+    value: float
+    low: float
+    high: float
+    n: int | None
+    events: int | None
+    threshold: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values: NaN becomes None."""
+        return typing.cast("dict[str, Any]", to_tree(self))
+
+    def suppressed(self, smallest: int) -> Self:
+        """Return what may be shown when the smallest group of people behind the value counts ``smallest``.
+
+        Counts under 11 are masked; so is a value from which such a count could be worked out.
+        """
+        masked = dataclasses.replace(self, n=shown(self.n), events=shown(self.events))
+        if smallest >= SMALLEST_COUNT and masked.n is not None:
+            return masked
+        return dataclasses.replace(masked, value=math.nan, low=math.nan, high=math.nan)
+
+
+def shown(count: int | None) -> int | None:
+    """Return the count when it is large enough to be shown, else None."""
+    return None if count is None or count < SMALLEST_COUNT else int(count)
+
+
+def mask(counts: Sequence[int]) -> list[int | None]:
+    """Mask the small counts of a table row whose total is known.
+
+    Where the masked ones together would still be fewer than 11, and could be had by subtraction, the next
+    smallest is masked as well.
+    """
+    values = np.asarray(counts)
+    hidden = values < SMALLEST_COUNT
+    while 0 < values[hidden].sum() < SMALLEST_COUNT and not hidden.all():
+        hidden |= values == values[~hidden].min()
+    return [None if small else int(value) for value, small in zip(values, hidden, strict=True)]
+
+
+def smallest_cell(risk: Floats, followup: FollowUp, horizon: float, column: Column) -> int:
+    """Return the number of people in the smallest group behind a measure.
+
+    All; with what happened, those seen to have the event and the others; at a threshold, each of these
+    flagged or not.
+    """
+    wanted, threshold = column
+    groups: list[npt.NDArray[np.bool_]] = [np.ones(len(risk), dtype=bool)]
+    if wanted.needs_outcome:
+        had_event = close(followup, horizon).cause == EVENT
+        groups = [had_event, ~had_event]
+    if threshold is not None:
+        flag = risk >= threshold
+        groups = [group & side for group in groups for side in (flag, ~flag)]
+    return min(int(group.sum()) for group in groups)
+
+
+def check(risk: Floats, followup: FollowUp, **aligned: npt.ArrayLike) -> Floats:
+    """Return risks as floats once they can be measured.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or a risk is NaN (a refusal) or outside 0 to 1; all faults at once.
+    """
+    values = np.asarray(risk, dtype=np.float64)
+    faults = []
+    if len(values) == 0:
+        faults.append("there are no rows")
+    lengths = {"followup": len(followup)} | {name: len(np.asarray(other)) for name, other in aligned.items()}
+    faults += [
+        f"{name} has {length} rows but risk has {len(values)}"
+        for name, length in lengths.items()
+        if length != len(values)
+    ]
+    refused = int(np.isnan(values).sum())
+    if refused:
+        faults.append(f"{refused} of {len(values)} risks are NaN: select the rows the model scored first")
+    outside = int(((values < 0) | (values > 1)).sum())
+    if outside:
+        faults.append(f"{outside} of {len(values)} risks are outside 0 to 1")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return values
+
+
+def estimate(
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    clusters: npt.ArrayLike,
+    thresholds: Sequence[float] = (),
+    resamples: int = 200,
+    seed: int = 0,
+    measures: Sequence[str] | None = None,
+) -> list[Estimate]:
+    """Estimate measures with intervals from a bootstrap over practices.
+
+    Parameters
+    ----------
+    risk
+        Predicted probability of the event by the horizon, shape ``(n,)``, no NaN.
+    followup
+        Follow-up of the same rows.
+    horizon
+        Years.
+    clusters
+        Practice of each row, shape ``(n,)``.
+    thresholds
+        Decision thresholds, each strictly between 0 and 1.
+    resamples, seed
+        Bootstrap replicates, and what makes them reproducible.
+    measures
+        Names; every registered measure by default.
+
+    Returns
+    -------
+    list of Estimate
+        In the order of the measures, then of the thresholds.
+
+    Raises
+    ------
+    ValueError
+        If a risk is NaN or outside 0 to 1, lengths differ, or a measure, threshold or horizon is impossible.
+    """
+    values = check(risk, followup, clusters=clusters)
+    columns = columns_of(measures, thresholds)
+    resampling = Resampling.of(clusters, resamples, seed)
+    point, replicates = replicate(values, followup, horizon, columns, resampling)
+    return assemble(point, replicates, columns, followup, horizon)
+
+
+def assemble(
+    point: Floats, replicates: Floats, columns: Sequence[Column], followup: FollowUp, horizon: float
+) -> list[Estimate]:
+    """Return the estimates made of values and their replicates."""
+    events = int((close(followup, horizon).cause == EVENT).sum())
+    return [
+        Estimate(wanted.name, float(value), *interval(draws), len(followup), events, threshold)
+        for (wanted, threshold), value, draws in zip(columns, point, replicates.T, strict=True)
+    ]
+
+
+def difference(
+    risk_a: Floats,
+    risk_b: Floats,
+    followup: FollowUp,
+    horizon: float,
+    clusters: npt.ArrayLike,
+    thresholds: Sequence[float] = (),
+    resamples: int = 200,
+    seed: int = 0,
+    measures: Sequence[str] | None = ("auc", "brier", "ipa", "net_benefit"),
+) -> list[Estimate]:
+    """Estimate each measure of model A minus that of model B, on the same rows and the same replicates.
+
+    Parameters
+    ----------
+    risk_a, risk_b
+        Predicted risks of the two models, shape ``(n,)`` each, no NaN.
+    followup, horizon, clusters, thresholds, resamples, seed, measures
+        As for `estimate`.
+
+    Returns
+    -------
+    list of Estimate
+        Differences, in the order of the measures, then of the thresholds.
+
+    Raises
+    ------
+    ValueError
+        As `estimate`.
+    """
+    columns = columns_of(measures, thresholds)
+    resampling = Resampling.of(clusters, resamples, seed)
+    a, b = (
+        replicate(check(risk, followup, clusters=clusters), followup, horizon, columns, resampling)
+        for risk in (risk_a, risk_b)
+    )
+    return assemble(a[0] - b[0], a[1] - b[1], columns, followup, horizon)
+
+
+# --- Curves -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CalibrationPoint:
+    """Predicted and observed risk of people given a similar risk.
+
+    Parameters
+    ----------
+    predicted
+        Their mean predicted risk.
+    observed, low, high
+        Their Aalen–Johansen risk and its 95 % interval.
+    n, events
+        Rows and events; None when too few to be shown, and then there are no values either.
+    """
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+    n: int | None
+    events: int | None
+
+
+def calibration_curve(
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    clusters: npt.ArrayLike,
+    groups: int = 10,
+    resamples: int = 200,
+    seed: int = 0,
+) -> list[CalibrationPoint]:
+    """Compare predicted with observed risk, by groups of predicted risk.
+
+    Parameters
+    ----------
+    risk, followup, horizon, clusters, resamples, seed
+        As for `estimate`.
+    groups
+        Groups of equal size to begin with. Equal risks stay together, and a group with fewer than 11 people,
+        11 events or 11 people without is merged with the next, so there may be fewer.
+
+    Returns
+    -------
+    list of CalibrationPoint
+        From low to high risk. Censoring is estimated within each group. When even one group would be too
+        small, one point without values.
+
+    Raises
+    ------
+    ValueError
+        As `estimate`.
+    """
+    values = check(risk, followup, clusters=clusters)
+    resampling = Resampling.of(clusters, resamples, seed)
+    columns = columns_of(["predicted", "observed"], ())
+    had_event = close(followup, horizon).cause == EVENT
+    curve = []
+    for rows in _risk_groups(values, had_event, groups):
+        point, replicates = replicate(values[rows], followup[rows], horizon, columns, resampling[rows])
+        n, events = len(rows), int(had_event[rows].sum())
+        if min(events, n - events) < SMALLEST_COUNT:
+            curve.append(CalibrationPoint(math.nan, math.nan, math.nan, math.nan, shown(n), shown(events)))
+        else:
+            mean, share = map(float, point)
+            curve.append(CalibrationPoint(mean, share, *interval(replicates[:, 1]), n, events))
+    return curve
+
+
+def _risk_groups(risk: Floats, had_event: npt.NDArray[np.bool_], groups: int) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each group of similar risk, merged until each is large enough to be shown."""
+    edges = np.quantile(risk, np.arange(1, groups) / groups, method="higher")
+    label = np.searchsorted(np.unique(edges), risk, side="right")
+    merged: list[npt.NDArray[np.intp]] = []
+    pending = np.empty(0, dtype=np.intp)
+    for group in np.unique(label):
+        pending = np.concatenate([pending, np.flatnonzero(label == group)])
+        events = int(had_event[pending].sum())
+        if min(events, len(pending) - events) >= SMALLEST_COUNT:
+            merged.append(pending)
+            pending = pending[:0]
+    if len(pending):
+        last = merged.pop() if merged else pending[:0]
+        merged.append(np.concatenate([last, pending]))
+    return merged
+
+
+@dataclass(frozen=True)
+class DecisionPoint:
+    """Net benefit at one threshold, of the model and of flagging everybody; flagging nobody is 0.
+
+    Parameters
+    ----------
+    threshold
+        Risk from which somebody is flagged.
+    model, treat_all
+        Net benefit, per person, with its interval.
+    """
+
+    threshold: float
+    model: Estimate
+    treat_all: Estimate
+
+
+DECISION_RANGE: Final = tuple(percent / 100 for percent in range(1, 31))
+"""Thresholds of a decision curve unless a study declares its own: 1 % to 30 %."""
+
+
+def decision_curve(
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    clusters: npt.ArrayLike,
+    thresholds: Sequence[float] = DECISION_RANGE,
+    resamples: int = 200,
+    seed: int = 0,
+) -> list[DecisionPoint]:
+    """Estimate the net benefit of acting on the model, over a range of thresholds.
+
+    Parameters
+    ----------
+    risk, followup, horizon, clusters, thresholds, resamples, seed
+        As for `estimate`.
+
+    Returns
+    -------
+    list of DecisionPoint
+        One a threshold.
+
+    Raises
+    ------
+    ValueError
+        As `estimate`.
+    """
+    estimates = estimate(
+        risk,
+        followup,
+        horizon,
+        clusters,
+        thresholds,
+        resamples,
+        seed,
+        measures=("net_benefit", "net_benefit_all"),
+    )
+    many = len(thresholds)
+    return [DecisionPoint(*point) for point in zip(thresholds, estimates[:many], estimates[many:], strict=True)]
+
+
+@dataclass(frozen=True)
+class RiskDistribution:
+    """How predicted risks are spread, by what was seen by the horizon.
+
+    Parameters
+    ----------
+    edges
+        Bounds of the half-open bins ``[edges[i], edges[i + 1])``; the last also holds its upper bound.
+    counts
+        Rows in each bin for ``event``, ``competing``, ``event_free`` and ``unknown`` (left before the
+        horizon); None where fewer than 11, or where such a count could be had by subtraction.
+    """
+
+    edges: tuple[float, ...]
+    counts: dict[str, tuple[int | None, ...]]
+
+
+HISTOGRAM_EDGES: Final = tuple(step / 40 for step in range(41))
+"""Bins of 2.5 points: the same for every model, so that no edge is anybody's risk."""
+
+
+def risk_distribution(
+    risk: Floats, followup: FollowUp, horizon: float, edges: Sequence[float] = HISTOGRAM_EDGES
+) -> RiskDistribution:
+    """Count predicted risks by what was seen by the horizon, unweighted.
+
+    Parameters
+    ----------
+    risk, followup, horizon
+        As for `estimate`.
+    edges
+        Bounds of the bins, increasing.
+
+    Returns
+    -------
+    RiskDistribution
+
+    Raises
+    ------
+    ValueError
+        As `estimate`.
+    """
+    values = check(risk, followup)
+    closed = close(followup, horizon)
+    status = np.where((closed.cause == 0) & (closed.duration < horizon), 3, (closed.cause - 1) % 3)
+    names = ("event", "competing", "event_free", "unknown")
+    return RiskDistribution(
+        tuple(map(float, edges)),
+        {
+            name: tuple(mask(np.histogram(values[status == code], np.asarray(edges))[0].tolist()))
+            for code, name in enumerate(names)
+        },
+    )
+
+
+# --- JSON -------------------------------------------------------------------------------------------------
+
+
+def to_tree(value: Any) -> Any:
+    """Return frozen dataclasses as JSON values.
+
+    NaN becomes None, other floats keep six significant digits.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_tree(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_tree(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+class JsonTree:
+    """A frozen dataclass, of frozen dataclasses, that is written as JSON and read back."""
+
+    def to_json(self) -> str:
+        """Return canonical JSON: sorted keys, no spaces, no NaN; the same tree gives the same text."""
+        return json.dumps(to_tree(self), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the tree that `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the text is not JSON, or has other fields than this class.
+        """
+        return typing.cast("Self", _read(cls, json.loads(text), cls.__name__))
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """Return ``value``, read from JSON, as the annotated type ``kind``."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        if not isinstance(value, dict) or set(value) != set(hints):
+            found = sorted(value) if isinstance(value, dict) else type(value).__name__
+            raise ValueError(f"{where} should have the fields {sorted(hints)}, found {found}")
+        return typing.cast("type[Any]", kind)(
+            **{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
+        )
+    if origin is tuple:
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(_read(each, item, where) for each, item in zip(kinds, value, strict=True))
+    if origin is dict:
+        return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _read(arguments[0], value, where)
+    if kind is float:
+        return math.nan if value is None else float(value)
+    return value

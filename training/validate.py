@@ -1,0 +1,479 @@
+"""From models and held-out people to evidence: what can be claimed, and with what certainty.
+
+Every risk that is judged was given by a model that had learned from nobody in the judged person's fold. Small
+counts are masked as evidence is made, so it can be published as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special, stats
+
+from features.outcome import COMPETING, EVENT, FollowUp
+from training.measures import (
+    CONFIDENCE,
+    DECISION_RANGE,
+    MEASURES,
+    CalibrationPoint,
+    DecisionPoint,
+    Estimate,
+    JsonTree,
+    RiskDistribution,
+    calibration_curve,
+    columns_of,
+    decision_curve,
+    difference,
+    estimate,
+    mask,
+    risk_distribution,
+    shown,
+    smallest_cell,
+)
+from training.models import RiskModel
+from training.splits import Positions, Split
+from training.survival import Floats, close
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many steps are done, and of how many."""
+
+Predictions = pd.DataFrame
+"""Out-of-fold risks, a column a model, a row a landmark; NaN where refused or not tested. Never written out."""
+
+COMPARED: Final = ("auc", "brier", "ipa", "net_benefit")
+ACROSS_FOLDS: Final = ("auc", "observed_expected")
+
+
+@dataclass(frozen=True)
+class Heterogeneity:
+    """How much a measure varies from fold to fold, and what to expect in a new one.
+
+    Parameters
+    ----------
+    measure
+        Name of the measure.
+    folds
+        Folds that had a value and an interval.
+    pooled, low, high
+        Random-effects mean and its 95 % interval.
+    tau
+        Standard deviation between folds, of the logit (AUC) or of the logarithm (observed / expected).
+    expected_low, expected_high
+        95 % prediction interval of a new fold's true value.
+    """
+
+    measure: str
+    folds: int
+    pooled: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    tau: float = math.nan
+    expected_low: float = math.nan
+    expected_high: float = math.nan
+
+
+@dataclass(frozen=True)
+class FoldEvidence:
+    """What one held-out group of practices (regions, years) shows.
+
+    Parameters
+    ----------
+    label
+        Label of the fold.
+    estimates
+        Discrimination and observed / expected in it.
+    """
+
+    label: str
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True)
+class ModelEvidence:
+    """What is known of one model.
+
+    Parameters
+    ----------
+    name, title
+        Those of the model.
+    scored, refused
+        Tested landmarks with and without a risk.
+    reasons
+        Why risks were refused, and how often; empty when the model does not say.
+    estimates
+        Every measure.
+    calibration, decision, distribution
+        Calibration by risk group, decision curve, and spread of predicted risks (None without any).
+    folds, heterogeneity
+        Each fold, and how much they differ.
+    """
+
+    name: str
+    title: str
+    scored: int | None
+    refused: int | None
+    reasons: dict[str, int | None]
+    estimates: tuple[Estimate, ...] = ()
+    calibration: tuple[CalibrationPoint, ...] = ()
+    decision: tuple[DecisionPoint, ...] = ()
+    distribution: RiskDistribution | None = None
+    folds: tuple[FoldEvidence, ...] = ()
+    heterogeneity: tuple[Heterogeneity, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model against the comparator, on the landmarks both could score.
+
+    Parameters
+    ----------
+    model, comparator
+        Their names.
+    differences
+        Model minus comparator, measure by measure, from the same bootstrap replicates.
+    """
+
+    model: str
+    comparator: str
+    differences: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True)
+class Evidence(JsonTree):
+    """What a study shows: the root of the tree.
+
+    Parameters
+    ----------
+    study
+        Name of the study.
+    horizon
+        Years.
+    people, landmarks, practices
+        How many were tested.
+    events, competing, censored, followed
+        Tested landmarks by what was seen at the horizon: the event, a competing event, departure before it,
+        or neither event until it. None where too few to be shown.
+    splits
+        How people were held out.
+    thresholds, resamples, seed
+        Decision thresholds, bootstrap replicates and their seed.
+    models, comparisons
+        What is known of each model, and of each against the comparator.
+    """
+
+    study: str
+    horizon: float
+    people: int | None
+    landmarks: int | None
+    practices: int
+    events: int | None
+    competing: int | None
+    censored: int | None
+    followed: int | None
+    splits: dict[str, Any]
+    thresholds: tuple[float, ...]
+    resamples: int
+    seed: int
+    models: tuple[ModelEvidence, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def out_of_fold(
+    models: Sequence[RiskModel],
+    X: pd.DataFrame,
+    followup: FollowUp,
+    index: pd.DataFrame,
+    splits: Split,
+    progress: Progress | None = None,
+    *,
+    horizon: float | None = None,
+) -> dict[str, Floats]:
+    """Predict each tested row by models that learned from nobody in its fold.
+
+    Parameters
+    ----------
+    models
+        Left as they are: a copy of each is fitted in each fold. A published model has nothing to fit.
+    X, followup, index
+        Features, follow-up and index of the same ``n`` landmarks.
+    splits
+        How people are held out.
+    progress
+        Told of each fit.
+    horizon
+        Years; that of the follow-up by default.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n,)
+        Risk by the horizon for each model's name; NaN where the model refused or the row was not tested.
+
+    Raises
+    ------
+    ValueError
+        If two models share a name, lengths differ, or the split is impossible.
+    """
+    names = [model.name for model in models]
+    faults = [f"{many} models are called {name!r}" for name, many in Counter(names).items() if many > 1]
+    if not len(X) == len(followup) == len(index):
+        faults.append(f"X has {len(X)} rows, followup {len(followup)}, index {len(index)}: align them")
+    if faults:
+        raise ValueError("; ".join(faults))
+    folds = list(splits.split(index))
+    years = followup.horizon if horizon is None else horizon
+    risks = {name: np.full(len(X), np.nan) for name in names}
+    for step, ((label, train, test), model) in enumerate(itertools.product(folds, models), start=1):
+        fitted = copy.deepcopy(model).fit(X.iloc[train], followup[train])
+        risks[model.name][test] = fitted.risk(X.iloc[test], years)
+        if progress is not None:
+            progress(f"{model.name}, {label}", step, len(folds) * len(models))
+    return risks
+
+
+def validate(
+    name: str,
+    models: Sequence[RiskModel],
+    X: pd.DataFrame,
+    followup: FollowUp,
+    index: pd.DataFrame,
+    splits: Split,
+    horizon: float,
+    thresholds: Sequence[float] = (),
+    comparator: str | None = None,
+    resamples: int = 200,
+    seed: int = 0,
+    progress: Progress | None = None,
+    *,
+    decision_range: Sequence[float] = DECISION_RANGE,
+) -> tuple[Evidence, Predictions]:
+    """Hold people out, predict them, and say what it shows.
+
+    Parameters
+    ----------
+    name
+        Name of the study.
+    models
+        Learned and published models, each with its own name.
+    X, followup, index
+        Features, follow-up and index (``patient``, ``practice``, ``as_of``) of the same ``n`` landmarks.
+    splits
+        How people are held out.
+    horizon
+        Years, at most that of the follow-up.
+    thresholds
+        Decision thresholds, declared before looking.
+    comparator
+        Name of the model the others are compared with; None for no comparison.
+    resamples, seed
+        Bootstrap over practices: replicates, and what makes them reproducible.
+    progress
+        Told of each fit, then of each model judged.
+    decision_range
+        Thresholds of the decision curve.
+
+    Returns
+    -------
+    evidence : Evidence
+    predictions : DataFrame
+        Out-of-fold risks, a column a model, indexed as ``index``; for the audit, in memory only.
+
+    Raises
+    ------
+    ValueError
+        If the comparator is not among the models, or an argument is impossible (as `out_of_fold` and
+        `estimate`).
+
+    Notes
+    -----
+    Risks of all folds are judged together, and discrimination and calibration fold by fold as well.
+    """
+    names = [model.name for model in models]
+    if comparator is not None and comparator not in names:
+        raise ValueError(f"comparator {comparator!r} is not one of the models: {', '.join(names)}")
+    columns_of(None, [*thresholds, *decision_range])
+    closed = close(followup, horizon)
+    risks = out_of_fold(models, X, followup, index, splits, progress, horizon=horizon)
+    folds = {label: test for label, _, test in splits.split(index)}
+    tested = np.sort(np.concatenate(list(folds.values())))
+    bench = _Bench(followup, index["practice"].to_numpy(), horizon, tuple(thresholds), resamples, seed)
+
+    judged = []
+    for done, model in enumerate(models, start=1):
+        judged.append(bench.judge(model, X, risks[model.name], tested, folds, decision_range))
+        if progress is not None:
+            progress(f"{model.name}, judged", done, len(models))
+    evidence = Evidence(
+        study=name,
+        horizon=horizon,
+        people=shown(index["patient"].iloc[tested].nunique()),
+        landmarks=shown(len(tested)),
+        practices=index["practice"].iloc[tested].nunique(),
+        **_seen(closed[tested]),
+        splits=splits.describe(),
+        thresholds=tuple(thresholds),
+        resamples=resamples,
+        seed=seed,
+        models=tuple(judged),
+        comparisons=tuple(
+            bench.compare(other, comparator, risks) for other in names if comparator is not None and other != comparator
+        ),
+    )
+    return evidence, pd.DataFrame(risks, index=index.index)
+
+
+def _seen(closed: FollowUp) -> dict[str, int | None]:
+    """Count rows by what was seen by the horizon, small counts masked."""
+    event, competing = closed.cause == EVENT, closed.cause == COMPETING
+    followed = ~event & ~competing & (closed.duration >= closed.horizon)
+    statuses = {
+        "events": event,
+        "competing": competing,
+        "censored": ~(event | competing | followed),
+        "followed": followed,
+    }
+    return dict(zip(statuses, mask([int(rows.sum()) for rows in statuses.values()]), strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """What all judgements of a study share: the truth, the practices and how to resample them."""
+
+    followup: FollowUp
+    practice: npt.NDArray[Any]
+    horizon: float
+    thresholds: tuple[float, ...]
+    resamples: int
+    seed: int
+
+    def judge(
+        self,
+        model: RiskModel,
+        X: pd.DataFrame,
+        risk: Floats,
+        tested: Positions,
+        folds: Mapping[str, Positions],
+        decision_range: Sequence[float],
+    ) -> ModelEvidence:
+        """Return what the out-of-fold risks of one model show."""
+        refused = np.isnan(risk)
+        rows = tested[~refused[tested]]
+        evidence = ModelEvidence(
+            name=model.name,
+            title=model.title,
+            scored=shown(len(rows)),
+            refused=shown(len(tested) - len(rows)),
+            reasons=_reasons(model, X.iloc[tested[refused[tested]]]),
+        )
+        if not len(rows):
+            return evidence
+        by_fold = tuple(
+            FoldEvidence(label, self._estimate(risk, scored, (), ACROSS_FOLDS))
+            for label, test in folds.items()
+            if len(scored := test[~refused[test]])
+        )
+        where = (self.followup[rows], self.horizon, self.practice[rows])
+        draws = {"resamples": self.resamples, "seed": self.seed}
+        return dataclasses.replace(
+            evidence,
+            estimates=self._estimate(risk, rows, self.thresholds),
+            calibration=tuple(calibration_curve(risk[rows], *where, **draws)),
+            decision=tuple(
+                dataclasses.replace(
+                    point,
+                    model=self._show(point.model, rows, risk),
+                    treat_all=self._show(point.treat_all, rows, risk),
+                )
+                for point in decision_curve(risk[rows], *where, decision_range, **draws)
+            ),
+            distribution=risk_distribution(risk[rows], self.followup[rows], self.horizon),
+            folds=by_fold,
+            heterogeneity=tuple(
+                across_folds([fold.estimates[position] for fold in by_fold]) for position in range(len(ACROSS_FOLDS))
+            ),
+        )
+
+    def compare(self, model: str, comparator: str, risks: Mapping[str, Floats]) -> Comparison:
+        """Return the differences between two models on the rows both scored."""
+        a, b = risks[model], risks[comparator]
+        rows = np.flatnonzero(~np.isnan(a) & ~np.isnan(b))
+        if not len(rows):
+            return Comparison(model, comparator, ())
+        where = (self.followup[rows], self.horizon, self.practice[rows], self.thresholds)
+        found = difference(a[rows], b[rows], *where, self.resamples, self.seed, COMPARED)
+        return Comparison(model, comparator, tuple(self._show(each, rows, a, b) for each in found))
+
+    def _estimate(
+        self, risk: Floats, rows: Positions, thresholds: Sequence[float], measures: Sequence[str] | None = None
+    ) -> tuple[Estimate, ...]:
+        where = (self.followup[rows], self.horizon, self.practice[rows], thresholds)
+        found = estimate(risk[rows], *where, self.resamples, self.seed, measures)
+        return tuple(self._show(each, rows, risk) for each in found)
+
+    def _show(self, found: Estimate, rows: Positions, *risks: Floats) -> Estimate:
+        """Return an estimate as it may be shown."""
+        column = (MEASURES[found.measure], found.threshold)
+        return found.suppressed(
+            min(smallest_cell(risk[rows], self.followup[rows], self.horizon, column) for risk in risks)
+        )
+
+
+def _reasons(model: RiskModel, X: pd.DataFrame) -> dict[str, int | None]:
+    """Count why a model refused these rows, when its ``refusals(X)`` gives one reason a row."""
+    refusals = getattr(model, "refusals", None)
+    if refusals is None or not len(X):
+        return {}
+    counts = Counter(str(reason) for reason in refusals(X))
+    return dict(zip(sorted(counts), mask([counts[reason] for reason in sorted(counts)]), strict=True))
+
+
+def across_folds(estimates: Sequence[Estimate]) -> Heterogeneity:
+    """Pool one measure over folds by random effects, and say what to expect in a new fold.
+
+    Parameters
+    ----------
+    estimates
+        The measure in each fold: ``auc``, pooled as a logit, or ``observed_expected``, pooled as a logarithm.
+
+    Returns
+    -------
+    Heterogeneity
+        NaN throughout with fewer than three usable folds.
+
+    Notes
+    -----
+    DerSimonian and Laird (1986, doi:10.1016/0197-2456(86)90046-2) for tau; the interval of the mean by
+    Hartung, Knapp, Sidik and Jonkman (IntHout et al. 2014, doi:10.1186/1471-2288-14-25), never narrower than
+    without; the prediction interval on ``folds - 2`` degrees of freedom (Debray et al. 2017,
+    doi:10.1136/bmj.i6460, also for the scales). A fold's standard error is a quarter of its bootstrap
+    interval, roughly; folds share training rows, so they are not quite independent.
+    """
+    name = estimates[0].measure
+    forward, back = (special.logit, special.expit) if name == "auc" else (np.log, np.exp)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = forward(np.array([[each.value, each.low, each.high] for each in estimates]))
+    scaled = scaled[np.isfinite(scaled).all(axis=1) & (scaled[:, 2] > scaled[:, 1])]
+    many = len(scaled)
+    if many < 3:
+        return Heterogeneity(name, many)
+    tail = (1 + CONFIDENCE) / 2
+    value, variance = scaled[:, 0], ((scaled[:, 2] - scaled[:, 1]) / (2 * stats.norm.ppf(tail))) ** 2
+    weight = 1 / variance
+    spread = weight @ (value - np.average(value, weights=weight)) ** 2 - (many - 1)
+    tau2 = max(0.0, spread / (weight.sum() - (weight**2).sum() / weight.sum()))
+    weight = 1 / (variance + tau2)
+    mean = np.average(value, weights=weight)
+    error2 = max(1.0, weight @ (value - mean) ** 2 / (many - 1)) / weight.sum()
+    half = stats.t.ppf(tail, many - 1) * math.sqrt(error2)
+    reach = stats.t.ppf(tail, many - 2) * math.sqrt(tau2 + error2)
+    pooled, low, high, expected_low, expected_high = map(float, back(mean + np.array([0, -half, half, -reach, reach])))
+    return Heterogeneity(name, many, pooled, low, high, math.sqrt(tau2), expected_low, expected_high)
