@@ -94,7 +94,8 @@ class _Seen:
         offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
         seen = positions[np.repeat(low, length) + offset]
         in_time = (shard.happened[seen] < as_of[row]) & (shard.known[seen] < as_of[row])
-        self.row, seen = row[in_time], seen[in_time]
+        self.row, self.position = row[in_time], seen[in_time]
+        seen = self.position
         self.happened = shard.happened[seen]
         self.size = size[seen]
 
@@ -269,3 +270,16 @@ def _comparison(operator: str, left: Floats, right: Floats) -> Floats:
         case _:
             flags = left >= right
     return _flags(flags, left, right)
+
+
+def latest_practice(
+    shard: Shard, patients: npt.NDArray[np.object_], as_of: Integers, registration: Concept
+) -> npt.NDArray[np.object_]:
+    """Return the practice of each row's latest known registration, ``""`` where there is none."""
+    seen = _Seen(shard, shard.positions(patients), as_of, registration, valued=False)
+    window = seen.window(None)
+    practice = np.full(len(as_of), "", dtype=object)
+    if window.some.any():
+        names = np.array(shard.practices, dtype=object)
+        practice[window.some] = names[shard.practice[seen.position[window.end("latest")]]]
+    return practice

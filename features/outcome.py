@@ -6,11 +6,17 @@ never meet in one module: nothing here can be reached from a feature expression.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from features.codes import Concept
+from features.language import YEAR, Duration
+from features.records import Shard, to_microseconds
 
 CENSORED: Final = 0
 EVENT: Final = 1
@@ -47,3 +53,123 @@ class FollowUp:
     def __getitem__(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> FollowUp:
         """Return the follow-up of some rows, given as a mask or as positions."""
         return FollowUp(self.duration[rows], self.cause[rows], self.reason[rows], self.horizon)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[FollowUp]) -> FollowUp:
+        """Return the follow-up of several parts, one after the other; they must share their horizon."""
+        if len({part.horizon for part in parts}) != 1:
+            raise ValueError("follow-up of different horizons cannot be put together")
+        return cls(
+            np.concatenate([part.duration for part in parts]),
+            np.concatenate([part.cause for part in parts]),
+            np.concatenate([part.reason for part in parts]),
+            parts[0].horizon,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is predicted: an event within a horizon, what competes with it, and what ends follow-up.
+
+    Parameters
+    ----------
+    name, fr, en
+        Identifier and labels.
+    event
+        Its first record from ``as_of`` on is the event.
+    competing
+        Its first record makes the event impossible (death).
+    ends
+        Records after which nothing is seen any more (departure): follow-up is censored there.
+    horizon
+        Years after which follow-up is closed: ``[as_of, as_of + horizon)``.
+    settling
+        How long before the data's end follow-up stops, so that letters still under way are not missed events.
+    """
+
+    name: str
+    fr: str
+    en: str
+    event: Concept
+    competing: Concept
+    ends: tuple[Concept, ...]
+    horizon: float
+    settling: Duration
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definition as JSON types, for cards and digests."""
+        return {
+            "name": self.name,
+            "fr": self.fr,
+            "en": self.en,
+            "event": self.event.to_dict(),
+            "competing": self.competing.to_dict(),
+            "ends": [concept.to_dict() for concept in self.ends],
+            "horizon_years": self.horizon,
+            "settling_microseconds": self.settling.microseconds,
+        }
+
+    def of_shard(
+        self,
+        shard: Shard,
+        patients: npt.NDArray[np.object_],
+        as_of: npt.NDArray[np.int64],
+        delivered_at: datetime,
+    ) -> tuple[FollowUp, npt.NDArray[np.bool_]]:
+        """Return the follow-up of rows, and which rows had the event before ``as_of`` without its being known yet.
+
+        Parameters
+        ----------
+        patients, as_of
+            Rows, shape ``(n,)``; ``as_of`` in microseconds since 1970.
+        delivered_at
+            The data's end.
+
+        Returns
+        -------
+        FollowUp
+            Of ``n`` rows. Where several things happen at one moment the first in the order of ``REASONS`` counts.
+        ndarray of bool, shape (n,)
+            Rows whose event was already past but learnt later: they are not at risk of a first event.
+        """
+        position = shard.positions(patients)
+        event, early = _first_from(shard, position, as_of, (self.event,))
+        ends = np.stack(
+            [
+                event,
+                _first_from(shard, position, as_of, (self.competing,))[0],
+                as_of + round(self.horizon * YEAR),
+                _first_from(shard, position, as_of, self.ends)[0],
+                np.full(len(as_of), to_microseconds(delivered_at) - self.settling.microseconds),
+            ]
+        )
+        # At the horizon itself follow-up is closed; everything else at one moment goes by the order of REASONS.
+        closed = ends[2] <= ends.min(axis=0)
+        reason = np.where(closed, 2, ends.argmin(axis=0)).astype(np.int8)
+        duration = np.maximum(ends.min(axis=0) - as_of, 0) / YEAR
+        cause = np.select([reason == 0, reason == 1], [EVENT, COMPETING], CENSORED).astype(np.int8)
+        duration[closed] = self.horizon
+        return FollowUp(duration, cause, reason, self.horizon), early
+
+
+NEVER: Final = np.iinfo(np.int64).max
+
+
+def _first_from(
+    shard: Shard, position: npt.NDArray[np.int64], as_of: npt.NDArray[np.int64], concepts: Sequence[Concept]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return when each row's first record from ``as_of`` on happened, and whether one before was learnt only later."""
+    covered = np.array([any(concept.covers(code) for concept in concepts) for code in shard.codes], dtype=bool)
+    rows = np.flatnonzero(covered[shard.code]) if len(covered) else np.empty(0, dtype=np.int64)
+    bounds = np.searchsorted(shard.patient[rows], np.arange(len(shard.patients) + 1))
+    moment = np.full(len(as_of), NEVER)
+    early = np.zeros(len(as_of), dtype=bool)
+    low = np.where(position < 0, 0, bounds[np.maximum(position, 0)])
+    high = np.where(position < 0, 0, bounds[np.maximum(position, 0) + 1]) if len(shard.patients) else low
+    for row in np.flatnonzero(high > low):  # few people have such records, and each has few
+        found = rows[low[row] : high[row]]
+        happened = shard.happened[found]
+        if len(after := happened[happened >= as_of[row]]):
+            moment[row] = after.min()
+        early[row] = bool(((happened < as_of[row]) & (shard.known[found] >= as_of[row])).any())
+    return moment, early

@@ -189,7 +189,7 @@ def _require(index: pd.DataFrame, columns: set[str]) -> None:
 
 
 def _years(as_of: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    return pd.to_datetime(as_of).dt.year.to_numpy(dtype=np.int64)
+    return np.asarray(pd.to_datetime(as_of).dt.year, dtype=np.int64)
 
 
 def _same(index: pd.DataFrame, column: str, test: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -202,5 +202,5 @@ def _positions(label: str, train: npt.NDArray[np.bool_], test: npt.NDArray[np.bo
     for what, rows in (("learn from", train), ("test", test)):
         if not rows.any():
             raise ValueError(f"fold {label!r} has nobody to {what}: hold out less, or by something else")
-    rows = np.arange(len(test), dtype=np.intp)
-    return rows[train], rows[test]
+    positions = np.arange(len(test), dtype=np.intp)
+    return positions[train], positions[test]

@@ -382,18 +382,17 @@ class _Bench:
             if len(scored := test[~refused[test]])
         )
         where = (self.followup[rows], self.horizon, self.practice[rows])
-        draws = {"resamples": self.resamples, "seed": self.seed}
         return dataclasses.replace(
             evidence,
             estimates=self._estimate(risk, rows, self.thresholds),
-            calibration=tuple(calibration_curve(risk[rows], *where, **draws)),
+            calibration=tuple(calibration_curve(risk[rows], *where, resamples=self.resamples, seed=self.seed)),
             decision=tuple(
                 dataclasses.replace(
                     point,
                     model=self._show(point.model, rows, risk),
                     treat_all=self._show(point.treat_all, rows, risk),
                 )
-                for point in decision_curve(risk[rows], *where, decision_range, **draws)
+                for point in decision_curve(risk[rows], *where, decision_range, self.resamples, self.seed)
             ),
             distribution=risk_distribution(risk[rows], self.followup[rows], self.horizon),
             folds=by_fold,

@@ -1,0 +1,491 @@
+"""A measure means what its textbook says, with censoring and competing death dealt with."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sksurv.metrics import brier_score, cumulative_dynamic_auc
+from sksurv.util import Surv
+
+from features.outcome import FollowUp
+from training import measures
+from training.measures import (
+    MEASURES,
+    CalibrationPoint,
+    Estimate,
+    JsonTree,
+    OutcomeAtHorizon,
+    calibration_curve,
+    decision_curve,
+    difference,
+    estimate,
+    mask,
+    measure,
+    risk_distribution,
+)
+from training.survival import Floats, aalen_johansen
+
+HORIZON = 10.0
+
+
+def follow(duration: object, cause: object, horizon: float = HORIZON) -> FollowUp:
+    years = np.asarray(duration, dtype=np.float64)
+    return FollowUp(years, np.asarray(cause, dtype=np.int8), np.zeros(len(years), dtype=np.int8), horizon)
+
+
+def population(
+    n: int, seed: int, *, death: float = 0.03, departure: float = 0.06
+) -> tuple[Floats, FollowUp, np.ndarray]:
+    """Simulate people whose true risk is known: constant hazards of event and death, departure apart."""
+    rng = np.random.default_rng(seed)
+    hazard = 0.02 * np.exp(rng.normal(0, 0.8, n))
+    total = hazard + death
+    truth = hazard / total * -np.expm1(-total * HORIZON)
+    end = rng.exponential(1 / total)
+    cause = np.where(rng.uniform(size=n) < hazard / total, 1, 2)
+    left = rng.exponential(1 / departure, n) if departure else np.full(n, np.inf)
+    duration = np.minimum(np.minimum(end, left), HORIZON)
+    seen = np.where(end <= np.minimum(left, HORIZON), cause, 0)
+    return truth, follow(duration, seen), rng.integers(0, 50, n)
+
+
+def values(risk: Floats, followup: FollowUp, *names: str, thresholds: tuple[float, ...] = ()) -> list[float]:
+    found = estimate(risk, followup, HORIZON, np.zeros(len(risk)), thresholds, measures=names)
+    return [each.value for each in found]
+
+
+@pytest.fixture
+def prevalence_squared() -> Iterator[str]:
+    @measure("prevalence_squared", "Fréquence au carré", "Squared frequency", better=None)
+    def prevalence_squared(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+        return float(outcome.event.sum() / weights.sum()) ** 2
+
+    yield "prevalence_squared"
+    del MEASURES["prevalence_squared"]
+
+
+# --- Against independent sources ------------------------------------------------------------------
+
+
+def test_without_censoring_measures_are_those_of_scikit_learn() -> None:
+    risk, followup, _ = population(2000, 1, departure=0)
+    risk = np.round(risk, 2) + 0.005  # ties
+    event = followup.cause == 1
+    found = values(risk, followup, "auc", "brier", "observed", "calibration_slope", "calibration_intercept")
+    score = measures.logit(risk)
+    slope = LogisticRegression(C=np.inf, tol=1e-10).fit(score[:, None], event).coef_[0, 0]
+    assert_allclose(
+        found[:4], [roc_auc_score(event, risk), brier_score_loss(event, risk), event.mean(), slope], rtol=1e-6
+    )
+    recalibrated = 1 / (1 + np.exp(-(score + found[4])))
+    assert_allclose(recalibrated.mean(), event.mean(), rtol=1e-10)
+
+
+def test_with_censoring_auc_and_brier_are_those_of_scikit_survival() -> None:
+    risk, followup, _ = population(1500, 2, death=0.0)
+    truth = Surv.from_arrays(followup.cause == 1, followup.duration)
+    at = HORIZON - 1e-9  # nobody is under observation after the horizon, which scikit-survival needs
+    theirs = cumulative_dynamic_auc(truth, truth, risk, [at])[0][0]
+    _, error = brier_score(truth, truth, 1 - risk[:, None], [at])
+    assert_allclose(values(risk, followup, "auc", "brier"), [theirs, error[0]], rtol=1e-8)
+
+
+def test_auc_counts_every_pair() -> None:
+    risk, followup, _ = population(150, 3)
+    risk = np.round(risk, 1)
+    outcome = OutcomeAtHorizon.of(followup, HORIZON)
+    wins = (risk[:, None] > risk[None]) + 0.5 * (risk[:, None] == risk[None])
+    pairs = outcome.event[:, None] * outcome.event_free[None]
+    assert_allclose(values(risk, followup, "auc"), [(wins * pairs).sum() / pairs.sum()], rtol=1e-12)
+
+
+def test_observed_is_aalen_johansen_not_kaplan_meier() -> None:
+    risk, followup, _ = population(3000, 4)
+    (found,) = values(risk, followup, "observed")
+    assert_allclose(found, aalen_johansen(followup, [HORIZON])[0, 0], rtol=1e-12)
+    as_if_immortal = follow(followup.duration, np.where(followup.cause == 2, 0, followup.cause))
+    assert aalen_johansen(as_if_immortal, [HORIZON])[0, 0] > 1.1 * found
+
+
+def test_a_case_worked_by_hand() -> None:
+    #                         event  dies  leaves  event  well  well
+    followup = follow(np.array([2.0, 3.0, 4.0, 6.0, 10.0, 10.0]), [1, 2, 0, 1, 0, 0])
+    risk = np.array([0.4, 0.1, 0.2, 0.2, 0.2, 0.1])
+    # one of the four still there at 4 leaves: what is seen after weighs 4/3
+    names = ("observed", "predicted", "auc", "brier")
+    auc = (1 * (1 + 4 / 3 + 4 / 3) + 4 / 3 * (1 + 4 / 3 / 2 + 4 / 3)) / ((1 + 4 / 3) * (1 + 8 / 3))
+    brier = (0.6**2 + 0.1**2 + 4 / 3 * (0.8**2 + 0.2**2 + 0.1**2)) / 6
+    assert_allclose(values(risk, followup, *names), [7 / 18, 0.2, auc, brier])
+    at = ("net_benefit", "flagged", "sensitivity", "specificity", "ppv")
+    assert_allclose(
+        values(risk, followup, *at, thresholds=(0.2,)),
+        [(7 / 3 - 4 / 3 * 0.25) / 6, 4 / 6, 1.0, (7 / 3) / (11 / 3), (7 / 3) / (11 / 3)],
+    )
+
+
+def test_nobody_flagged() -> None:
+    risk, followup, _ = population(200, 5)
+    found = values(risk, followup, "net_benefit", "flagged", "sensitivity", "ppv", thresholds=(0.99,))
+    assert found[:3] == [0.0, 0.0, 0.0]
+    assert math.isnan(found[3])
+
+
+# --- Where the truth is known ---------------------------------------------------------------------
+
+
+def test_the_true_risk_is_found_calibrated_despite_departures_and_deaths() -> None:
+    truth, followup, practice = population(20_000, 6, departure=0.12)
+    assert (followup.cause == 0).mean() > 0.6
+    found = {
+        each.measure: each
+        for each in estimate(
+            truth,
+            followup,
+            HORIZON,
+            practice,
+            resamples=60,
+            measures=("observed_expected", "calibration_intercept", "calibration_slope", "ipa"),
+        )
+    }
+    for name, target, tolerance in (
+        ("observed_expected", 1, 0.07),
+        ("calibration_intercept", 0, 0.08),
+        ("calibration_slope", 1, 0.1),
+    ):
+        assert found[name].low < target < found[name].high, name
+        assert_allclose(found[name].value, target, atol=tolerance, err_msg=name)
+    assert found["ipa"].low > 0
+
+
+@pytest.mark.parametrize(("naive", "low", "high"), [("drop", 1.4, 9.0), ("count as healthy", 0.0, 0.75)])
+def test_the_naive_ways_fail_on_the_same_people(naive: str, low: float, high: float) -> None:
+    truth, followup, _ = population(20_000, 6, departure=0.12)
+    lost = (followup.cause == 0) & (followup.duration < HORIZON)
+    kept = ~lost if naive == "drop" else np.ones(len(truth), dtype=bool)
+    wrong = follow(np.where(lost, HORIZON, followup.duration), followup.cause)
+    (ratio,) = values(truth[kept], wrong[kept], "observed_expected")
+    assert low < ratio < high
+
+
+def test_overfitting_shows_in_the_slope_and_bias_in_the_intercept() -> None:
+    truth, followup, _ = population(20_000, 8)
+    score = measures.logit(truth)
+    extreme = 1 / (1 + np.exp(-(2 * score - score.mean())))
+    halved = 1 / (1 + np.exp(-(score - 1)))
+    assert_allclose(values(extreme, followup, "calibration_slope"), 0.5, atol=0.05)
+    assert_allclose(values(halved, followup, "calibration_intercept", "calibration_slope"), 1, atol=0.12)
+
+
+def test_a_wildly_wrong_model_still_has_an_intercept() -> None:
+    _, followup, _ = population(500, 9, departure=0)
+    (found,) = values(np.full(500, 1e-6), followup, "calibration_intercept")
+    share = (followup.cause == 1).mean()
+    assert_allclose(found, measures.logit(np.array([share])) - measures.logit(np.array([1e-6])), rtol=1e-6)
+
+
+def test_interval_is_as_wide_as_theory_says() -> None:
+    risk, followup, _ = population(1000, 10, departure=0)
+    (found,) = estimate(risk, followup, HORIZON, np.arange(1000), resamples=600, measures=["observed"])
+    standard_error = math.sqrt(found.value * (1 - found.value) / 1000)
+    assert_allclose(found.high - found.low, 2 * 1.96 * standard_error, rtol=0.12)
+
+
+def test_people_of_one_practice_are_not_independent() -> None:
+    rng = np.random.default_rng(11)
+    practice = np.repeat(np.arange(40), 50)
+    event = rng.uniform(size=2000) < np.repeat(rng.beta(1, 4, 40), 50)
+    followup, risk = follow(np.full(2000, 10.0), event), np.full(2000, 0.2)
+    width = {}
+    for name, cluster in (("practice", practice), ("person", np.arange(2000))):
+        (found,) = estimate(risk, followup, HORIZON, cluster, measures=["observed"])
+        width[name] = found.high - found.low
+    assert width["practice"] > 2 * width["person"]
+
+
+# --- Invariants -----------------------------------------------------------------------------------
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Floats, FollowUp, np.ndarray]:
+    rows = draw(
+        st.lists(
+            st.tuples(st.integers(1, 19), st.integers(1, 10), st.integers(0, 2), st.integers(0, 3)),
+            min_size=2,
+            max_size=30,
+        )
+    )
+    percent, years, cause, weight = map(np.array, zip(*rows, strict=True))
+    return percent / 20, follow(years, cause), weight
+
+
+def everything(risk: Floats, followup: FollowUp, weights: Floats) -> list[float]:
+    outcome = OutcomeAtHorizon.of(followup, HORIZON, weights)
+    return [
+        measures.point_value(column, risk, outcome, weights)
+        for column in measures.columns_of(None, (0.1, 0.5))
+        if column[0].name not in {"calibration_intercept", "calibration_slope"}
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases())
+def test_a_weight_of_two_is_two_rows(case: tuple[Floats, FollowUp, np.ndarray]) -> None:
+    risk, followup, weight = case
+    rows = np.repeat(np.arange(len(risk)), weight)
+    if len(rows):
+        assert_allclose(
+            everything(risk, followup, weight.astype(np.float64)),
+            everything(risk[rows], followup[rows], np.ones(len(rows))),
+            rtol=1e-9,
+            atol=1e-12,
+        )
+
+
+def test_a_weight_of_two_is_two_rows_for_calibration_too() -> None:
+    risk, followup, _ = population(400, 12)
+    weight = np.random.default_rng(12).integers(0, 3, 400)
+    rows = np.repeat(np.arange(400), weight)
+    once = OutcomeAtHorizon.of(followup, HORIZON, weight.astype(np.float64))
+    twice = OutcomeAtHorizon.of(followup[rows], HORIZON)
+    for function in (measures.calibration_intercept, measures.calibration_slope):
+        assert_allclose(
+            function(risk, once, weight.astype(np.float64)),
+            function(risk[rows], twice, np.ones(len(rows))),
+            rtol=1e-8,
+        )
+
+
+@settings(deadline=None, max_examples=25)
+@given(cases(), st.randoms(use_true_random=False))
+def test_row_order_changes_nothing(case: tuple[Floats, FollowUp, np.ndarray], random: object) -> None:
+    risk, followup, cluster = case
+    order = np.array(random.sample(range(len(risk)), len(risk)))  # type: ignore[attr-defined]
+    options = {"thresholds": (0.1, 0.5), "resamples": 5}
+    one = estimate(risk, followup, HORIZON, cluster, **options)
+    other = estimate(risk[order], followup[order], HORIZON, cluster[order], **options)
+    assert [repr(each) for each in one] == [repr(each) for each in other]
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(), st.sampled_from([np.sqrt, np.square, lambda risk: risk / 3]))
+def test_auc_depends_on_ranks_only(case: tuple[Floats, FollowUp, np.ndarray], bend: object) -> None:
+    risk, followup, _ = case
+    assert_allclose(values(risk, followup, "auc"), values(bend(risk), followup, "auc"), rtol=1e-12)  # type: ignore[operator]
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases(), st.floats(0.01, 0.99))
+def test_net_benefit_of_treating_all(case: tuple[Floats, FollowUp, np.ndarray], threshold: float) -> None:
+    risk, followup, _ = case
+    names = ("net_benefit", "net_benefit_all", "observed")
+    _, treat_all, observed = values(risk, followup, *names, thresholds=(threshold,))
+    assert_allclose(treat_all, observed - (1 - observed) * threshold / (1 - threshold), atol=1e-9)
+    flagged = values(np.ones_like(risk), followup, "net_benefit", thresholds=(threshold,))
+    assert_allclose(flagged, treat_all, atol=1e-9)
+
+
+# --- Estimates ------------------------------------------------------------------------------------
+
+
+def test_an_estimate_says_what_it_rests_on() -> None:
+    risk, followup, practice = population(500, 13)
+    found = estimate(risk, followup, HORIZON, practice, (0.1, 0.2), resamples=20)
+    assert [each.measure for each in found if each.threshold is None] == [
+        name for name, one in MEASURES.items() if not one.at_threshold
+    ]
+    assert [each.threshold for each in found if each.measure == "ppv"] == [0.1, 0.2]
+    for each in found:
+        assert (each.n, each.events) == (500, (followup.cause == 1).sum())
+        assert each.low <= each.value <= each.high or each.measure in {"ipa", "brier"}
+    assert found == estimate(risk, followup, HORIZON, practice, (0.1, 0.2), resamples=20)
+    assert found != estimate(risk, followup, HORIZON, practice, (0.1, 0.2), resamples=20, seed=1)
+
+
+def test_a_shorter_horizon_than_the_follow_up() -> None:
+    risk, followup, practice = population(2000, 14)
+    (found,) = estimate(risk, followup, 4.0, practice, resamples=5, measures=["observed"])
+    assert_allclose(found.value, aalen_johansen(followup, [4.0])[0, 0])
+    assert found.events == ((followup.cause == 1) & (followup.duration <= 4)).sum()
+
+
+def test_all_faults_are_told_at_once() -> None:
+    risk, followup, practice = population(20, 15)
+    risk[0], risk[1] = np.nan, 1.5
+    with pytest.raises(ValueError, match=r"clusters has 19 rows.*1 of 20 risks are NaN.*1 of 20 .* outside"):
+        estimate(risk, followup, HORIZON, practice[:19])
+    with pytest.raises(ValueError, match=r"unknown measure 'accuracy'.*threshold 1"):
+        estimate(risk[2:], followup[np.arange(2, 20)], HORIZON, practice[2:], (1,), measures=["accuracy"])
+    with pytest.raises(ValueError, match="no rows"):
+        estimate(risk[:0], followup[np.arange(0)], HORIZON, practice[:0])
+    with pytest.raises(ValueError, match="at most 10"):
+        estimate(risk[2:], followup[np.arange(2, 20)], 11.0, practice[2:])
+
+
+def test_no_interval_when_replicates_fail() -> None:
+    risk, practice = np.linspace(0.1, 0.9, 50), np.repeat(np.arange(5), 10)
+    followup = follow(np.full(50, 10.0), np.where(practice == 0, np.arange(50) % 2, 0))
+    by_name = {
+        each.measure: each
+        for each in estimate(risk, followup, HORIZON, practice, measures=("auc", "observed"))
+    }
+    assert math.isfinite(by_name["auc"].value)
+    assert math.isnan(by_name["auc"].low)
+    assert math.isfinite(by_name["observed"].low)
+    (alone,) = estimate(risk, followup, HORIZON, np.zeros(50), measures=["observed"])
+    assert math.isfinite(alone.value)
+    assert math.isnan(alone.high)
+
+
+def test_no_value_when_nobody_reaches_the_horizon() -> None:
+    followup = follow(np.arange(1, 9), [1, 0, 2, 1, 0, 1, 1, 0])
+    by_name = {
+        each.measure: each
+        for each in estimate(np.linspace(0.1, 0.8, 8), followup, HORIZON, np.arange(8), (0.5,))
+    }
+    assert {name for name, each in by_name.items() if math.isfinite(each.value)} == {"predicted", "flagged"}
+
+
+def test_difference_is_paired() -> None:
+    truth, followup, practice = population(3000, 16)
+    noisy = np.clip(truth * np.exp(np.random.default_rng(0).normal(0, 0.3, 3000)), 0.001, 0.999)
+    assert {
+        (each.value, each.low, each.high)
+        for each in difference(truth, truth, followup, HORIZON, practice, (0.1,), resamples=10)
+    } == {(0.0, 0.0, 0.0)}
+    (better,) = difference(truth, noisy, followup, HORIZON, practice, measures=["auc"])
+    one, other = (
+        estimate(risk, followup, HORIZON, practice, measures=["auc"])[0] for risk in (truth, noisy)
+    )
+    assert_allclose(better.value, one.value - other.value)
+    assert better.low > 0
+    assert better.high - better.low < 0.7 * (one.high - one.low)
+
+
+def test_adding_a_measure_is_one_function(prevalence_squared: str) -> None:
+    risk, followup, practice = population(300, 17)
+    by_name = {each.measure: each for each in estimate(risk, followup, HORIZON, practice, resamples=10)}
+    assert_allclose(by_name[prevalence_squared].value, by_name["observed"].value ** 2)
+
+
+def test_a_measure_has_its_own_name_and_a_target_to_be_near() -> None:
+    with pytest.raises(ValueError, match="already called 'auc'"):
+        measure("auc", "AUC", "AUC")
+    with pytest.raises(ValueError, match="give target="):
+        measure("other", "Autre", "Other", better="target")
+
+
+# --- Curves ---------------------------------------------------------------------------------------
+
+
+def test_calibration_curve_lies_on_the_diagonal_for_the_truth() -> None:
+    truth, followup, practice = population(8000, 18)
+    curve = calibration_curve(truth, followup, HORIZON, practice, resamples=100)
+    assert len(curve) == 10
+    assert sum(point.n or 0 for point in curve) == 8000
+    assert [point.predicted for point in curve] == sorted(point.predicted for point in curve)
+    assert sum(point.low < point.predicted < point.high for point in curve) >= 8
+
+
+def test_small_risk_groups_are_merged_and_equal_risks_stay_together() -> None:
+    risk, practice = np.repeat([0.1, 0.2, 0.3], 100), np.arange(300) % 20
+    event = np.concatenate([np.arange(100) < many for many in (5, 8, 30)])
+    curve = calibration_curve(risk, follow(np.full(300, 10.0), event), HORIZON, practice, resamples=20)
+    assert [(point.n, point.events) for point in curve] == [(200, 13), (100, 30)]
+    assert_allclose([point.observed for point in curve], [13 / 200, 0.3])
+    none = calibration_curve(
+        risk, follow(np.full(300, 10.0), np.arange(300) < 4), HORIZON, practice, resamples=5
+    )
+    assert len(none) == 1
+    assert (none[0].n, none[0].events) == (300, None)
+    assert math.isnan(none[0].observed)
+
+
+def test_decision_curve_of_the_truth_beats_treating_all_and_none() -> None:
+    truth, followup, practice = population(8000, 19)
+    curve = decision_curve(truth, followup, HORIZON, practice, (0.05, 0.1, 0.2), resamples=20)
+    assert [point.threshold for point in curve] == [0.05, 0.1, 0.2]
+    for point in curve:
+        assert point.model.value > max(0, point.treat_all.value) - 1e-9
+        assert point.model.low < point.model.value < point.model.high
+
+
+def test_risk_distribution_counts_everybody_once() -> None:
+    risk, followup, _ = population(5000, 20)
+    found = risk_distribution(risk, followup, HORIZON, (0.0, 0.5, 1.0))
+    seen = {
+        "event": followup.cause == 1,
+        "competing": followup.cause == 2,
+        "event_free": (followup.cause == 0) & (followup.duration == HORIZON),
+        "unknown": (followup.cause == 0) & (followup.duration < HORIZON),
+    }
+    for name, rows in seen.items():
+        total = [int((rows & (risk < 0.5)).sum()), int((rows & (risk >= 0.5)).sum())]
+        assert found.counts[name] == tuple(mask(total))
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        ([50, 10, 30], [50, None, None]),  # 10 could be had by subtraction, so 30 goes too
+        ([50, 6, 7, 30], [50, None, None, 30]),
+        ([50, 0, 30], [50, None, 30]),
+        ([3, 2], [None, None]),
+        ([11, 12], [11, 12]),
+    ],
+)
+def test_small_counts_are_masked(counts: list[int], shown: list[int | None]) -> None:
+    assert mask(counts) == shown
+
+
+def test_a_value_that_would_tell_a_small_count_is_masked() -> None:
+    estimate_of_few = Estimate("ppv", 0.5, 0.4, 0.6, 200, 30, 0.1)
+    assert estimate_of_few.suppressed(11) == estimate_of_few
+    assert math.isnan(estimate_of_few.suppressed(10).value)
+    assert Estimate("auc", 0.5, 0.4, 0.6, 200, 4).suppressed(4).events is None
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def test_an_estimate_is_json() -> None:
+    found = Estimate("auc", 0.712345678, math.nan, math.inf, 50, None).to_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == {
+        "measure": "auc",
+        "value": 0.712346,
+        "low": None,
+        "high": None,
+        "n": 50,
+        "events": None,
+        "threshold": None,
+    }
+
+
+@dataclass(frozen=True)
+class Leafy(JsonTree):
+    points: tuple[CalibrationPoint, ...]
+    bounds: dict[str, tuple[float, float]]
+    best: Estimate | None
+
+
+def test_a_tree_comes_back_as_it_went() -> None:
+    tree = Leafy(
+        (CalibrationPoint(0.1, 0.2, math.nan, 0.3, 12, None),),
+        {"b": (0.1, 1.0), "a": (2.0, 3.0)},
+        Estimate("auc", 0.7, 0.6, 0.8, 50, 20),
+    )
+    text = tree.to_json()
+    assert Leafy.from_json(text).to_json() == text
+    assert Leafy.from_json(text).best == tree.best
+    assert text.index('"best"') < text.index('"bounds"') < text.index('"points"')
+    with pytest.raises(ValueError, match=r"Leafy should have the fields .*'points'"):
+        Leafy.from_json('{"points":[]}')
