@@ -1,8 +1,8 @@
 """A fitted model on disk, complete and without pickle: what is needed to score, and nothing that came from one patient.
 
 A folder holds ``model.json`` (what it predicts, its shape over time), the definitions of its features, population and
-required measurements, one ``.skops`` file a classifier, and ``golden.json``: inputs made up from quantiles and the answers
-the model gave to them. `load` refuses a folder that does not give those answers again. Same model, same bytes.
+required measurements, one ``.skops`` file a classifier, and ``golden.json``: inputs made up from quantiles and the
+answers the model gave to them. `load` refuses a folder that does not give those answers again. Same model, same bytes.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -261,28 +261,25 @@ def label_groups(column: pd.Series[Any]) -> pd.Series[str]:
 
 def values_by_group(
     risk: Floats, followup: FollowUp, horizon: float, labels: pd.Series[str], columns: Sequence[Column]
-) -> pd.DataFrame:
-    """Return measures by group through fairlearn: one row a group, one column a measure, in the order given."""
+) -> dict[str, Floats]:
+    """Return the value of each measure, in the order given, in each group, by label, through fairlearn."""
+
+    def measured(y_true: Any, y_pred: Any, *, cause: Any) -> Floats:
+        """Measure one group: times as true values, risks as predictions, then causes by name."""
+        duration, risks = np.asarray(y_true), np.asarray(y_pred)
+        reason = np.zeros(len(duration), dtype=np.int8)
+        outcome = OutcomeAtHorizon.of(FollowUp(duration, np.asarray(cause), reason, horizon), horizon)
+        return np.array([point_value(column, risks, outcome, np.ones(len(risks))) for column in columns])
+
     closed = close(followup, horizon)
     frame: Any = MetricFrame(
-        metrics={str(position): _metric(column, horizon) for position, column in enumerate(columns)},
+        metrics=measured,
         y_true=closed.duration,
         y_pred=risk,
         sensitive_features=labels.to_numpy(dtype=object),
-        sample_params={str(position): {"cause": closed.cause} for position in range(len(columns))},
+        sample_params={"cause": closed.cause},
     )
-    return pd.DataFrame(frame.by_group)
-
-
-def _metric(column: Column, horizon: float) -> Callable[..., float]:
-    """Return a measure as fairlearn calls it: true values (times), predictions (risks), then causes by name."""
-
-    def metric(y_true: Floats, y_pred: Floats, *, cause: npt.NDArray[np.int8]) -> float:
-        duration, risk = np.asarray(y_true), np.asarray(y_pred)
-        followup = FollowUp(duration, np.asarray(cause), np.zeros(len(duration), dtype=np.int8), horizon)
-        return point_value(column, risk, OutcomeAtHorizon.of(followup, horizon), np.ones(len(risk)))
-
-    return metric
+    return {str(label): values for label, values in frame.by_group.items()}
 
 
 def _attribute(
@@ -296,7 +293,7 @@ def _attribute(
     tolerances: Mapping[str, tuple[float, float]],
 ) -> AttributeAudit:
     by_group = values_by_group(risk, followup, horizon, labels, columns)
-    rows = {str(label): np.flatnonzero(labels.to_numpy() == label) for label in by_group.index}
+    rows = {str(label): np.flatnonzero(labels.to_numpy() == label) for label in by_group}
     had_event = close(followup, horizon).cause == EVENT
     events = {label: int(had_event[members].sum()) for label, members in rows.items()}
     shown_n = dict(zip(rows, mask([len(members) for members in rows.values()]), strict=True))
@@ -306,9 +303,10 @@ def _attribute(
     for label, members in rows.items():
         here, theirs = risk[members], followup[members]
         _, replicates[label] = replicate(here, theirs, horizon, columns, resampling[members])
-        values = by_group.loc[label].to_numpy(dtype=np.float64)
         findings = []
-        for column, full in zip(columns, assemble(values, replicates[label], columns, theirs, horizon), strict=True):
+        for column, full in zip(
+            columns, assemble(by_group[label], replicates[label], columns, theirs, horizon), strict=True
+        ):
             enough = events[label] >= MINIMUM_EVENTS or not column[0].needs_outcome
             visible = full.suppressed(smallest_cell(here, theirs, horizon, column) if enough else 0)
             visible = dataclasses.replace(visible, n=shown_n[label], events=shown_events[label])

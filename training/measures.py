@@ -253,7 +253,7 @@ def ipa(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
     Kattan and Gerds (2018, doi:10.1186/s41512-018-0029-2).
     """
     average = observed(risk, outcome, weights)
-    return 1.0 - np.float64(brier(risk, outcome, weights)) / (average * (1 - average))
+    return 1.0 - brier(risk, outcome, weights) / (average * (1 - average))
 
 
 @measure("net_benefit", "Bénéfice net", "Net benefit", at_threshold=True)
@@ -417,11 +417,15 @@ def columns_of(measures: Sequence[str] | None, thresholds: Sequence[float]) -> l
 
 
 def point_value(column: Column, risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
-    """Return the value of one measure, at its threshold when it has one."""
+    """Return the value of one measure, at its threshold when it has one; NaN when it divides by zero."""
     wanted, threshold = column
     extra = () if threshold is None else (threshold,)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return float(wanted.function(risk, outcome, weights, *extra))
+        try:
+            value = float(wanted.function(risk, outcome, weights, *extra))
+        except ZeroDivisionError:
+            return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def replicate(

@@ -110,7 +110,7 @@ class InternalExternal:
             test = np.isin(cluster, members)
             shared = _same(index, "patient", test)
             if self.by in ("practice", "region"):
-                shared |= _same(index, "practice", test)
+                shared = shared | _same(index, "practice", test)
             label = self._label(number, many, labels[members])
             yield label, *_positions(label, ~test & ~shared, test)
 

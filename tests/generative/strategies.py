@@ -101,9 +101,9 @@ def records(draw: st.DrawFn) -> Record:
 def histories() -> st.SearchStrategy[list[Record]]:
     """Zero to some twenty records, some of them twice."""
     return st.lists(records(), max_size=20).flatmap(
-        lambda found: st.lists(st.sampled_from(found), max_size=3).map(lambda again: found + again)
-        if found
-        else st.just(found)
+        lambda found: (
+            st.lists(st.sampled_from(found), max_size=3).map(lambda again: found + again) if found else st.just(found)
+        )
     )
 
 
@@ -147,9 +147,8 @@ NUMBER_LEAVES: dict[str, st.SearchStrategy[Expression]] = {
         *[_verb(v, MEASURED) for v in (latest, first, mean, minimum, maximum, total, slope)], _verb(count, ANY)
     ),
     "Elapsed": st.one_of(
-        _verb(years_since, ANY), st.one_of(_verb(latest, MEASURED + STATES), _verb(first, MEASURED + STATES)).map(
-            lambda e: e.years_ago()
-        )
+        _verb(years_since, ANY),
+        st.one_of(_verb(latest, MEASURED + STATES), _verb(first, MEASURED + STATES)).map(lambda e: e.years_ago()),
     ),
     "Age": st.just(None).map(lambda _: age()),
 }

@@ -17,9 +17,7 @@ from features.patient import evaluate
 from features.records import History, Record, Shard, to_microseconds
 from tests.generative.strategies import AS_OF, MOMENTS, PATIENTS, as_frame, expressions, histories, populations, records
 
-generated = settings(
-    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+generated = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def columnar(expression: Expression, frame: pd.DataFrame, moments: list[tuple[str, datetime]]) -> np.ndarray:

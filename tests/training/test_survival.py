@@ -30,9 +30,9 @@ def tied_followup(seed: int, n: int = 300) -> FollowUp:
     return follow(years, np.where(years == 10, rng.integers(0, 2, n), rng.integers(0, 3, n)), 10.0)
 
 
-FEW = st.lists(
-    st.tuples(st.integers(1, 6), st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=25
-).filter(lambda rows: any(weight for _, _, weight in rows))
+FEW = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=25).filter(
+    lambda rows: any(weight for _, _, weight in rows)
+)
 
 
 def test_events_precede_censorings_at_the_same_time() -> None:
@@ -93,7 +93,7 @@ def test_censoring_curve_is_that_of_scikit_survival(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_incidence_is_that_of_scikit_survival(seed: int) -> None:
     followup = tied_followup(seed)
-    times, curves = cumulative_incidence_competing_risks(followup.cause, followup.duration)
+    times, curves = cumulative_incidence_competing_risks(followup.cause.astype(int), followup.duration)
     assert_allclose(aalen_johansen(followup, times), curves[1:], atol=1e-12)
 
 

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.catalogue.cardiovascular import CARDIOVASCULAR
+from features.catalogue.concepts import CONCEPTS, CONSULTATION, DEATH, DIABETES, LEFT, MAJOR_CV_EVENT, REGISTERED, SEX
+from features.cohort import AfterEach, Cohort, OnDates
+from features.feature_set import FeatureSet
+from features.language import ExpressionError, age, days, exists
+from features.outcome import REASONS, Outcome
+from features.records import Records
+from features.store import FeatureStore, StaleFeatures
+
+AS_OF = datetime(2012, 1, 1)
+EVENT_5Y = Outcome("cv", "Événement", "Event", MAJOR_CV_EVENT, DEATH, (LEFT,), 5.0, days(0))
+
+# patient -> what happens: (day after the landmark, code[, days until known])
+PEOPLE = {
+    "event": [(100, "CIM10:I21.9")],
+    "event-and-death-together": [(100, "CIM10:I21.9"), (100, "PRACTICE:death.cardiovascular")],
+    "death": [(200, "PRACTICE:death"), (300, "CIM10:I21.9")],
+    "left": [(50, "PRACTICE:left"), (60, "CIM10:I21.9")],
+    "horizon": [(1826.25, "CIM10:I21.9")],  # five years: the horizon is open
+    "just-before-the-horizon": [(1826, "CIM10:I63.9")],
+    "on-the-day": [(0, "CIM10:I21.9")],
+    "learnt-later": [(-10, "CIM10:I21.9", 30)],
+    "known-before": [(-100, "CIM10:I21.9")],
+    "quiet": [],
+}
+
+
+@pytest.fixture
+def records(tmp_path):
+    rows = []
+    for patient, happenings in PEOPLE.items():
+        for day, code, *late in [(-4000, "PRACTICE:registered"), (-2000, "PRACTICE:consultation"), *happenings]:
+            happened = pd.Timestamp(AS_OF) + pd.Timedelta(days=day)
+            rows.append((patient, "p1", happened, happened + pd.Timedelta(days=late[0] if late else 0), code))
+    frame = pd.DataFrame(rows, columns=["patient", "practice", "happened_at", "known_at", "code"])
+    store = Records.create(tmp_path / "records", shards=3)
+    store.append(frame, name="all", delivered_at=datetime(2020, 1, 1), concepts=CONCEPTS)
+    return store
+
+
+def cohort(**criteria):
+    free = (~exists(MAJOR_CV_EVENT)).described("Sans événement", "No event")
+    return Cohort("test", OnDates((AS_OF,)), FeatureSet("criteria", free=free, **criteria), REGISTERED)
+
+
+def test_follow_up_ends_for_a_reason(records):
+    members = cohort().members(records, EVENT_5Y)
+    found = {
+        patient: (REASONS[reason], int(cause), round(duration * 365.25, 6))
+        for patient, reason, cause, duration in zip(
+            members.index["patient"], members.followup.reason, members.followup.cause, members.followup.duration,
+            strict=True,
+        )
+    }  # fmt: skip
+    assert found == {
+        "event": ("event", 1, 100),
+        "event-and-death-together": ("event", 1, 100),
+        "death": ("competing event", 2, 200),
+        "left": ("left the practice", 0, 50),
+        "horizon": ("horizon reached", 0, 1826.25),
+        "just-before-the-horizon": ("event", 1, 1826),
+        "quiet": ("horizon reached", 0, 1826.25),
+    }
+
+
+def test_attrition_counts_people_landmarks_and_events(records):
+    steps = [(s.en, s.people, s.landmarks, s.events) for s in cohort().members(records, EVENT_5Y).attrition]
+    assert steps == [
+        ("All patients, at each landmark", 10, 10, 4),
+        ("Registered with a practice", 10, 10, 4),
+        ("No event", 9, 9, 4),
+        ("Event not already past but unknown to the practice", 8, 8, 4),
+        ("Follow-up possible before the data end", 7, 7, 3),
+    ]
+
+
+def test_the_data_end_censors(records):
+    members = cohort().members(records, Outcome("cv", "", "", MAJOR_CV_EVENT, DEATH, (LEFT,), 10.0, days(365.25)))
+    quiet = members.index["patient"].to_numpy() == "quiet"
+    assert REASONS[members.followup[quiet].reason[0]] == "end of data"
+    assert members.followup[quiet].duration[0] == pytest.approx(7, abs=0.01)
+
+
+def test_landmarks_after_records(records):
+    after = Cohort("visits", AfterEach(CONSULTATION, days(1)), cohort().criteria, REGISTERED)
+    index = after.members(records, EVENT_5Y).index
+    assert set(index["as_of"]) == {pd.Timestamp(AS_OF) - pd.Timedelta(days=1999)}
+    assert set(index["practice"]) == {"p1"}
+
+
+def test_an_empty_cohort_says_where_everybody_went(records):
+    with pytest.raises(ValueError, match="Aged 200: 0 people"):
+        cohort(old=(age() > 200).described("", "Aged 200")).members(records, EVENT_5Y)
+
+
+def test_criteria_are_conditions():
+    with pytest.raises(ExpressionError, match="old"):
+        cohort(old=age())
+
+
+def test_shards_and_order_do_not_matter(tmp_path, records):
+    frame = pd.concat([pd.read_parquet(f) for f in sorted((tmp_path / "records").glob("shard-*/*.parquet"))]).sample(
+        frac=1, random_state=0
+    )
+    other = Records.create(tmp_path / "other", shards=1)
+    other.append(frame, name="x", delivered_at=datetime(2020, 1, 1), concepts=CONCEPTS)
+    one, two = (cohort().members(r, EVENT_5Y) for r in (records, other))
+    pd.testing.assert_frame_equal(one.index, two.index)
+    np.testing.assert_array_equal(one.followup.duration, two.followup.duration)
+    assert one.digest == two.digest
+
+
+def test_the_store_computes_once_and_notices_what_is_stale(tmp_path, records):
+    index = cohort().members(records, EVENT_5Y).index
+    features = FeatureSet("small", diabetes=exists(DIABETES), age=age())
+    store = FeatureStore(tmp_path / "features", records)
+    first = store.frame(features, index)
+    (file,) = (tmp_path / "features").glob("*.parquet")
+    again = store.frame(features, index)
+    pd.testing.assert_frame_equal(first, again)
+    shuffled = index.sample(frac=1, random_state=1)
+    assert store.frame(features, shuffled).index.equals(shuffled.index)
+    other = store.frame(FeatureSet("small", diabetes=exists(DIABETES)), index)
+    assert list(other) == ["diabetes"]
+    wrong = next(f for f in (tmp_path / "features").glob("*.parquet") if f != file)
+    file.write_bytes(wrong.read_bytes())
+    with pytest.raises(StaleFeatures, match="delete it"):
+        store.frame(features, index)
+
+
+def test_an_index_about_strangers_is_refused(tmp_path, records):
+    index = pd.DataFrame({"patient": ["stranger"], "as_of": pd.to_datetime(["2012-01-01"])})
+    with pytest.raises(ValueError, match="1 rows of the index"):
+        FeatureStore(tmp_path, records).frame(FeatureSet("s", d=exists(DIABETES)), index)
+
+
+def test_a_feature_set_describes_itself_and_travels():
+    table = CARDIOVASCULAR.describe()
+    assert table.loc["systolic", "fr"] == "Pression artérielle systolique"
+    assert table.loc["systolic", "direction"] == "raises"
+    again = FeatureSet.from_json(CARDIOVASCULAR.to_json())
+    assert again.fingerprint == CARDIOVASCULAR.fingerprint
+    assert FeatureSet("other", **{"age": age()}).fingerprint != again.fingerprint
+    assert SEX in CARDIOVASCULAR.concepts

@@ -1,0 +1,57 @@
+"""Imports go one way: features <- training <- serving. What scores imports no tracker, explainer, auditor, plotter."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MAY_IMPORT = {
+    "features": {"features"},
+    "training": {"features", "training"},
+    "serving": {"features", "training", "serving"},
+}
+OURS = set(MAY_IMPORT)
+
+
+def imports(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative imports hide where things are"
+            found.add(node.module or "")
+    return found
+
+
+def test_imports_go_one_way():
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for package, allowed in MAY_IMPORT.items()
+        for file in (ROOT / package).rglob("*.py")
+        for name in imports(file)
+        if name.split(".")[0] in OURS - allowed
+    ]
+    assert not wrong
+
+
+def test_only_one_module_a_side_knows_mlflow():
+    knowing = {
+        file.relative_to(ROOT).as_posix()
+        for package in OURS
+        for file in (ROOT / package).rglob("*.py")
+        if any(name.split(".")[0] == "mlflow" for name in imports(file))
+    }
+    assert knowing <= {"training/run.py", "serving/release.py"}
+
+
+def test_scoring_imports_nothing_it_does_not_need():
+    code = (
+        "import sys, serving.gate, serving.scoring, serving.contract;"
+        "print([m for m in ('mlflow', 'shap', 'fairlearn', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
