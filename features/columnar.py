@@ -67,45 +67,52 @@ def evaluate_all(
 class _Seen:
     """What each row may see of one concept: positions in the shard, row after row, in the language's order."""
 
-    def __init__(self, shard: Shard, row_patient: Integers, as_of: Integers, concept: Concept, valued: bool) -> None:
-        self.as_of = as_of
-        of_code = np.array([concept.covers(code) for code in shard.codes], dtype=bool)
-        positions = np.flatnonzero(of_code[shard.code]) if len(of_code) else np.empty(0, dtype=np.int64)
-        size = shard.value
+    def __init__(self, as_of: Integers, row: Integers, position: Integers, happened: Integers, size: Floats) -> None:
+        self.as_of, self.row, self.position, self.happened, self.size = as_of, row, position, happened, size
+
+    @classmethod
+    def of(cls, shard: Shard, row_patient: Integers, as_of: Integers, concept: Concept) -> _Seen:
+        """Gather, for each row, the records of its patient that had happened and were known in time."""
+        covered = [position for position, code in enumerate(shard.codes) if concept.covers(code)]
+        positions, size = shard.of_codes(covered), shard.value
         if concept.categories:
-            of_code = np.array([concept.category(code) if concept.covers(code) else -1 for code in shard.codes])
-            size = of_code[shard.code].astype(np.float64) if len(of_code) else shard.value
-            keys = (
-                size[positions],
-                shard.known[positions],
-                shard.happened[positions],
-                shard.patient[positions],
-            )
+            place = np.full(len(shard.codes), np.nan)
+            for position in covered:
+                place[position] = concept.category(shard.codes[position])
+            size = place[shard.code]
+            keys = (size[positions], shard.known[positions], shard.happened[positions], shard.patient[positions])
             positions = positions[np.lexsort(keys)]  # records of one moment are ordered by category
-        elif valued:
-            positions = positions[~np.isnan(size[positions])]
 
         # Each row's patient is a run of these positions; a row sees the part of it that was known in time.
-        bounds = np.searchsorted(shard.patient[positions], np.arange(len(shard.patients) + 1))
-        bounds = np.append(bounds, bounds[-1:])  # a patient without records, -1, is an empty run
-        low = np.where(row_patient < 0, 0, bounds[row_patient])
-        length = np.where(row_patient < 0, 0, bounds[row_patient + 1] - low)
+        low = np.searchsorted(positions, shard.start[row_patient])  # -1 is the end of the shard: an empty run
+        length = np.searchsorted(positions, shard.start[row_patient + 1]) - low
+        length[row_patient < 0] = 0
+        if concept.categories:  # sorted by patient still, though not by position
+            bounds = np.searchsorted(shard.patient[positions], np.arange(len(shard.patients) + 1))
+            low, length = (
+                bounds[row_patient],
+                np.where(row_patient < 0, 0, bounds[row_patient + 1] - bounds[row_patient]),
+            )
         row = np.repeat(np.arange(len(as_of)), length)
         offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
         seen = positions[np.repeat(low, length) + offset]
         in_time = (shard.happened[seen] < as_of[row]) & (shard.known[seen] < as_of[row])
-        self.row, self.position = row[in_time], seen[in_time]
-        seen = self.position
-        self.happened = shard.happened[seen]
-        self.size = size[seen]
+        row, seen = row[in_time], seen[in_time]
+        return cls(as_of, row, seen, shard.happened[seen], size[seen])
+
+    @cached_property
+    def valued(self) -> _Seen:
+        """The part that has a value."""
+        return self._where(~np.isnan(self.size))
+
+    def _where(self, mask: Flags) -> _Seen:
+        return _Seen(self.as_of, self.row[mask], self.position[mask], self.happened[mask], self.size[mask])
 
     @cache  # noqa: B019 - lives as long as one evaluation
     def window(self, within: int | None) -> _Window:
         """Return the part that happened within this many microseconds before ``as_of``."""
-        if within is None:
-            return _Window(self.as_of, self.row, self.happened, self.size)
-        inside = self.happened >= self.as_of[self.row] - within
-        return _Window(self.as_of, self.row[inside], self.happened[inside], self.size[inside])
+        inside = self if within is None else self._where(self.happened >= self.as_of[self.row] - within)
+        return _Window(self.as_of, inside.row, inside.happened, inside.size)
 
 
 class _Window:
@@ -179,7 +186,7 @@ class _Evaluation:
         self.as_of = as_of
         self.row_patient = shard.positions(patients)
         self._values: dict[Node, Floats] = {}
-        self._seen: dict[tuple[Concept, bool], _Seen] = {}
+        self._seen: dict[Concept, _Seen] = {}
 
     def value(self, node: Node) -> Floats:
         if node not in self._values:
@@ -189,10 +196,10 @@ class _Evaluation:
         return self._values[node]
 
     def window(self, concept: Concept, within: int | None, valued: bool) -> _Window:
-        key = (concept, valued)
-        if key not in self._seen:
-            self._seen[key] = _Seen(self.shard, self.row_patient, self.as_of, concept, valued)
-        return self._seen[key].window(within)
+        if concept not in self._seen:
+            self._seen[concept] = _Seen.of(self.shard, self.row_patient, self.as_of, concept)
+        seen = self._seen[concept]
+        return (seen.valued if valued else seen).window(within)
 
     def _compute(self, node: Node) -> Floats:
         match node:
@@ -276,7 +283,7 @@ def latest_practice(
     shard: Shard, patients: npt.NDArray[np.object_], as_of: Integers, registration: Concept
 ) -> npt.NDArray[np.object_]:
     """Return the practice of each row's latest known registration, ``""`` where there is none."""
-    seen = _Seen(shard, shard.positions(patients), as_of, registration, valued=False)
+    seen = _Seen.of(shard, shard.positions(patients), as_of, registration)
     window = seen.window(None)
     practice = np.full(len(as_of), "", dtype=object)
     if window.some.any():

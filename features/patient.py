@@ -119,16 +119,23 @@ class _Evaluation:
         """Return the records of a concept in a window, in the language's order."""
         key = (concept, within, valued)
         if key not in self._records:
-            start = None if within is None else self.as_of - timedelta(microseconds=within)
-            found = [
-                r
-                for r in self.known
-                if concept.covers(r.code)
-                and (start is None or r.happened_at >= start)
-                and (not valued or r.value is not None)
-            ]
-            self._records[key] = sorted(found, key=lambda r: (r.happened_at, r.known_at, _size(r, concept)))
+            if within is not None:
+                start = self.as_of - timedelta(microseconds=within)
+                found = [r for r in self.records(concept, None, valued) if r.happened_at >= start]
+            elif valued:
+                found = [r for r in self.records(concept, None, valued=False) if r.value is not None]
+            else:
+                found = [r for code, records in self._by_code.items() if concept.covers(code) for r in records]
+                found.sort(key=lambda r: (r.happened_at, r.known_at, _size(r, concept)))
+            self._records[key] = found
         return self._records[key]
+
+    @cached_property
+    def _by_code(self) -> dict[str, list[Record]]:
+        groups: dict[str, list[Record]] = {}
+        for record in self.known:
+            groups.setdefault(record.code, []).append(record)
+        return groups
 
     def _aggregate(self, node: Aggregate) -> Value:
         records = self.records(node.concept, node.within, node.valued)

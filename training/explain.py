@@ -112,7 +112,7 @@ def explain(
     apart = float(np.abs(own.to_numpy() - values).max() + abs(own_base - base))
     if max(additivity, apart) > AGREEMENT:
         raise ValueError(
-            f"{model.name}: SHAP values miss the log-odds by {additivity:.1e} and the service's reasons by {apart:.1e}; "
+            f"{model.name}: SHAP values miss the log-odds by {additivity:.1e}, the service's reasons by {apart:.1e}; "
             f"nothing above {AGREEMENT:.0e} may be reported"
         )
     mean_abs = np.abs(values).mean(axis=0)

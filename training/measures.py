@@ -405,7 +405,8 @@ def columns_of(measures: Sequence[str] | None, thresholds: Sequence[float]) -> l
         If a measure is unknown or a threshold is not strictly between 0 and 1; all faults at once.
     """
     names = list(MEASURES) if measures is None else list(measures)
-    faults = [f"unknown measure {name!r}: known are {', '.join(MEASURES)}" for name in names if name not in MEASURES]
+    unknown = [name for name in names if name not in MEASURES]
+    faults = [f"unknown measure {name!r}: known are {', '.join(MEASURES)}" for name in unknown]
     faults += [f"threshold {value!r} is not strictly between 0 and 1" for value in thresholds if not 0 < value < 1]
     if faults:
         raise ValueError("; ".join(faults))
@@ -528,20 +529,22 @@ def mask(counts: Sequence[int]) -> list[int | None]:
     return [None if small else int(value) for value, small in zip(values, hidden, strict=True)]
 
 
-def smallest_cell(risk: Floats, followup: FollowUp, horizon: float, column: Column) -> int:
+def smallest_cell(risk: Floats, followup: FollowUp, horizon: float, column: Column, *, crossed: bool = True) -> int:
     """Return the number of people in the smallest group behind a measure.
 
-    All; with what happened, those seen to have the event and the others; at a threshold, each of these
-    flagged or not.
+    Everybody; with what happened, those seen to have the event and the others; at a threshold, the flagged
+    and the others; with both, each of the four. Not ``crossed``, only the flagged and the others: enough for
+    a net benefit given alone, from which true and false positives cannot be told apart.
     """
     wanted, threshold = column
-    groups: list[npt.NDArray[np.bool_]] = [np.ones(len(risk), dtype=bool)]
-    if wanted.needs_outcome:
-        had_event = close(followup, horizon).cause == EVENT
-        groups = [had_event, ~had_event]
-    if threshold is not None:
-        flag = risk >= threshold
-        groups = [group & side for group in groups for side in (flag, ~flag)]
+    everybody = np.ones(len(risk), dtype=bool)
+    had_event = close(followup, horizon).cause == EVENT
+    outcomes = (had_event, ~had_event) if wanted.needs_outcome else (everybody,)
+    if threshold is None:
+        groups = [*outcomes]
+    else:
+        flags = (risk >= threshold, risk < threshold)
+        groups = [one & other for one in outcomes for other in flags] if crossed else [*outcomes, *flags]
     return min(int(group.sum()) for group in groups)
 
 

@@ -387,10 +387,9 @@ class _Bench:
             estimates=self._estimate(risk, rows, self.thresholds),
             calibration=tuple(calibration_curve(risk[rows], *where, resamples=self.resamples, seed=self.seed)),
             decision=tuple(
-                dataclasses.replace(
-                    point,
-                    model=self._show(point.model, rows, risk),
-                    treat_all=self._show(point.treat_all, rows, risk),
+                DecisionPoint(
+                    point.threshold,
+                    *(self._show(each, rows, risk, alone=True) for each in (point.model, point.treat_all)),
                 )
                 for point in decision_curve(risk[rows], *where, decision_range, self.resamples, self.seed)
             ),
@@ -418,11 +417,13 @@ class _Bench:
         found = estimate(risk[rows], *where, self.resamples, self.seed, measures)
         return tuple(self._show(each, rows, risk) for each in found)
 
-    def _show(self, found: Estimate, rows: Positions, *risks: Floats) -> Estimate:
-        """Return an estimate as it may be shown."""
+    def _show(self, found: Estimate, rows: Positions, *risks: Floats, alone: bool = False) -> Estimate:
+        """Return an estimate as it may be shown, ``alone`` or next to others at the same threshold."""
         column = (MEASURES[found.measure], found.threshold)
+        crossed = not alone or found.threshold in self.thresholds
+        followup = self.followup[rows]
         return found.suppressed(
-            min(smallest_cell(risk[rows], self.followup[rows], self.horizon, column) for risk in risks)
+            min(smallest_cell(risk[rows], followup, self.horizon, column, crossed=crossed) for risk in risks)
         )
 
 

@@ -32,6 +32,7 @@ from training.measures import (
     mask,
     measure,
     risk_distribution,
+    smallest_cell,
 )
 from training.survival import Floats, aalen_johansen
 
@@ -451,6 +452,20 @@ def test_a_value_that_would_tell_a_small_count_is_masked() -> None:
     assert estimate_of_few.suppressed(11) == estimate_of_few
     assert math.isnan(estimate_of_few.suppressed(10).value)
     assert Estimate("auc", 0.5, 0.4, 0.6, 200, 4).suppressed(4).events is None
+
+
+def test_the_smallest_group_behind_a_measure() -> None:
+    event = np.concatenate([np.ones(30), np.zeros(70)])
+    risk = np.concatenate([np.full(27, 0.3), np.full(3, 0.1), np.full(20, 0.3), np.full(50, 0.1)])
+    followup = follow(np.full(100, 10.0), event)
+
+    def cell(name: str, threshold: float | None = None, **options: bool) -> int:
+        return smallest_cell(risk, followup, HORIZON, (MEASURES[name], threshold), **options)
+
+    assert (cell("predicted"), cell("auc"), cell("flagged", 0.2)) == (100, 30, 47)
+    assert cell("sensitivity", 0.2) == cell("net_benefit", 0.2) == 3
+    assert cell("net_benefit", 0.2, crossed=False) == 30
+    assert cell("net_benefit", 0.9, crossed=False) == 0
 
 
 # --- JSON -----------------------------------------------------------------------------------------

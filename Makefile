@@ -1,0 +1,64 @@
+# Everything runs from .venv, which `make setup` fills from requirements.lock.
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+FOLDER ?= demo
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+export BENTOML_DO_NOT_TRACK := true
+export BENTOML_HOME ?= $(CURDIR)/bentoml
+
+.PHONY: help setup demo serve ui test lint format bench clean lock
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] < (3, 13) else "Vigie needs Python 3.11 or 3.12: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+setup: $(VENV)/installed ## Install the environment into .venv
+
+demo: setup ## Records, features, models, evidence, card, approval, one answer (about three minutes)
+	mlflow run . --env-manager=local --experiment-name vigie -P folder=$(FOLDER)
+	@echo
+	@echo "Next:"
+	@echo "  make ui       compare the models in MLflow"
+	@echo "  make serve    ask for risks over HTTP; the page at http://127.0.0.1:3000 is the documentation"
+	@echo "  $(FOLDER)/bundle/card.fr.html and card.en.html    read the model card in a browser"
+
+serve: setup ## Take the approved model from the registry to a Bento and serve it on port 3000
+	$(RUN) -m serving release --study cardiovascular --demonstration
+	$(RUN) -m serving serve --demonstration
+
+ui: setup ## Open the MLflow pages on port 5000
+	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --host 127.0.0.1 --port 5000
+
+test: setup lint ## Everything CI runs
+	$(RUN) -m pytest
+
+lint: setup ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: setup ## Rewrite the code in the house format
+	ruff check --fix .
+	ruff format .
+
+bench: setup ## Time features against pandas, DuckDB and plain SQL; print a table
+	$(RUN) -m benchmarks.features
+
+lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) demo framingham mlruns mlartifacts mlflow.db bentoml build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

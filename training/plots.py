@@ -1,0 +1,152 @@
+"""Figures of evidence for MLflow. Everything drawn is a group of people: no dot is a patient."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from training.explain import Explanation
+from training.validate import Evidence, ModelEvidence
+
+# Okabe and Ito's palette is told apart by people who see colours differently.
+COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+STYLE: Final[Any] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "axes.axisbelow": True,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "vigie",
+}
+
+
+def figures(evidence: Evidence, explanation: Explanation) -> dict[str, Figure]:
+    """Return every figure of a study, by file name without extension."""
+    with mpl.rc_context(STYLE):
+        return {
+            "calibration": calibration(evidence),
+            "decision_curve": decision_curve(evidence),
+            "risk_distribution": risk_distribution(evidence),
+            "folds": folds(evidence),
+            "importance": importance(explanation),
+            "dependence": dependence(explanation),
+        }
+
+
+def _scored(evidence: Evidence) -> list[tuple[ModelEvidence, str]]:
+    return [(m, COLOURS[i % len(COLOURS)]) for i, m in enumerate(evidence.models) if m.estimates]
+
+
+def calibration(evidence: Evidence) -> Figure:
+    """Draw observed against predicted risk, one panel a model."""
+    models = _scored(evidence)
+    figure = Figure(figsize=(3.6 * len(models), 3.8))
+    panels = np.atleast_1d(figure.subplots(1, len(models), sharex=True, sharey=True))
+    top = max((p.high for m, _ in models for p in m.calibration if np.isfinite(p.high)), default=0.3)
+    for panel, (model, colour) in zip(panels, models, strict=True):
+        points = [p for p in model.calibration if np.isfinite(p.observed)]
+        observed = np.array([p.observed for p in points])
+        spread = np.abs(np.array([[p.low, p.high] for p in points]).reshape(-1, 2).T - observed)
+        panel.plot([0, top], [0, top], color="#555555", lw=1, ls="--")
+        panel.errorbar([p.predicted for p in points], observed, yerr=spread, fmt="o", color=colour, capsize=2, ms=4)
+        panel.set_title(model.name, fontsize=10)
+        panel.set_xlabel(f"Predicted {evidence.horizon:g}-year risk")
+    panels[0].set_ylabel("Observed (Aalen–Johansen, 95 % interval)")
+    return figure
+
+
+def decision_curve(evidence: Evidence) -> Figure:
+    """Draw net benefit over thresholds, against flagging everybody and nobody."""
+    figure = Figure(figsize=(6.4, 4))
+    panel = figure.subplots()
+    models = _scored(evidence)
+    for model, colour in models:
+        thresholds = [100 * p.threshold for p in model.decision]
+        panel.plot(thresholds, [1000 * p.model.value for p in model.decision], color=colour, label=model.name)
+    if models:
+        everybody = [1000 * p.treat_all.value for p in models[-1][0].decision]
+        panel.plot(thresholds, everybody, color="#777777", ls=":", label="flag everybody")
+    panel.axhline(0, color="#333333", lw=1, label="flag nobody")
+    highest = max((1000 * p.model.high for m, _ in models for p in m.decision if np.isfinite(p.model.high)), default=1)
+    panel.set_ylim(-0.15 * highest, 1.1 * highest)
+    panel.set_xlabel("Threshold (%)")
+    panel.set_ylabel("Net benefit per 1,000 people")
+    panel.legend(frameon=False)
+    return figure
+
+
+def risk_distribution(evidence: Evidence) -> Figure:
+    """Draw how predicted risks are spread among people with and without the event."""
+    models = [(m, c) for m, c in _scored(evidence) if m.distribution]
+    figure = Figure(figsize=(3.6 * max(len(models), 1), 3.4))
+    panels = np.atleast_1d(figure.subplots(1, max(len(models), 1), sharex=True))
+    for panel, (model, _) in zip(panels, models, strict=True):
+        assert model.distribution is not None
+        edges = 100 * np.array(model.distribution.edges)
+        for name, label, colour in (
+            ("event_free", "no event", COLOURS[0]),
+            ("competing", "other death", COLOURS[5]),
+            ("event", "event", COLOURS[1]),
+        ):
+            counts = np.array([np.nan if n is None else n for n in model.distribution.counts[name]], dtype=float)
+            share = 100 * counts / np.nansum(counts) if np.nansum(counts) else counts
+            panel.stairs(np.nan_to_num(share), edges, color=colour, label=label)
+        panel.set_xlim(0, 40)
+        panel.set_title(model.name, fontsize=10)
+        panel.set_xlabel("Predicted risk (%)")
+    panels[0].set_ylabel("Share of the group (%)\n(cells under 11 left out)")
+    panels[-1].legend(frameon=False)
+    return figure
+
+
+def folds(evidence: Evidence) -> Figure:
+    """Draw discrimination and calibration in each held-out fold."""
+    models = _scored(evidence)
+    figure = Figure(figsize=(9, 0.9 + 0.32 * sum(len(m.folds) for m, _ in models)))
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, measure, ideal in zip(panels, ("auc", "observed_expected"), (None, 1.0), strict=True):
+        labels: list[str] = []
+        for model, colour in models:
+            for fold in model.folds:
+                estimate = next(e for e in fold.estimates if e.measure == measure)
+                row = len(labels)
+                labels.append(f"{model.name}, {fold.label}")
+                if np.isfinite(estimate.value):
+                    panel.plot([estimate.low, estimate.high], [row, row], color=colour)
+                    panel.plot(estimate.value, row, "o", color=colour, ms=4)
+        panel.set_yticks(range(len(labels)), labels, fontsize=8)
+        panel.set_xlabel({"auc": "AUC at the horizon", "observed_expected": "Observed / expected"}[measure])
+        if ideal is not None:
+            panel.axvline(ideal, color="#555555", ls="--", lw=1)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def importance(explanation: Explanation, most: int = 15) -> Figure:
+    """Draw the features that move predictions most."""
+    shown = explanation.importance[:most][::-1]
+    figure = Figure(figsize=(6.8, 0.8 + 0.3 * len(shown)))
+    panel = figure.subplots()
+    panel.barh([item.en for item in shown], [item.mean_abs for item in shown], color=COLOURS[0])
+    panel.set_xlabel(f"Mean absolute SHAP value (log-odds), {explanation.model}")
+    panel.grid(axis="y", visible=False)
+    return figure
+
+
+def dependence(explanation: Explanation, most: int = 6) -> Figure:
+    """Draw how the effect of the most important features varies with their value."""
+    by_name = {item.feature: item for item in explanation.dependence}
+    top = explanation.importance[:most]
+    figure = Figure(figsize=(10, 5.4))
+    for panel, item in zip(figure.subplots(2, 3, sharey=True).flat, top, strict=False):
+        found = by_name[item.feature]
+        panel.axhline(0, color="#555555", lw=1)
+        panel.plot(found.values, found.effects, "o-", color=COLOURS[0], ms=4)
+        panel.set_xlabel(f"{item.en}" + (f" ({item.unit})" if item.unit not in (None, "1") else ""))
+    figure.supylabel("Mean SHAP value (log-odds)")
+    return figure

@@ -1,0 +1,172 @@
+"""Reasons a person can read: one sentence, in French and in English, for what a feature does to a patient's risk."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from features.feature_set import Feature, FeatureSet
+from features.language import Age, Aggregate, Category, Elapsed, Expression, when
+from training.committee import Bilingual
+
+NARROW: Final = "\u202f"  # narrow no-break space: before a colon and between a number and its unit, in French
+DAYS_A_YEAR: Final = 365.25
+
+#: UCUM units whose readable form is another, in French and in English. Parts of a compound unit are looked up alone.
+UNITS: Final[Mapping[str, tuple[str, str]]] = {
+    "1": ("", ""),
+    "mm[Hg]": ("mmHg", "mmHg"),
+    "cm[Hg]": ("cmHg", "cmHg"),
+    "kg/m2": ("kg/m²", "kg/m²"),
+    "m2": ("m²", "m²"),
+    "umol": ("µmol", "µmol"),
+    "d": ("j", "day"),
+    "wk": ("sem.", "week"),
+    "mo": ("mois", "month"),
+    "a": ("an", "year"),
+}
+
+
+def unit_names(unit: str | None) -> Bilingual | None:
+    """Return a UCUM unit as people write it, None where there is nothing to write.
+
+    ``"mm[Hg]/a"`` is ``"mmHg/an"`` in French; an annotation such as ``"{quintile}"`` stays, in parentheses.
+    """
+    if unit is None or unit == "1":
+        return None
+    if unit == "a":
+        return Bilingual(fr="ans", en="years")
+    if unit in UNITS:
+        fr, en = UNITS[unit]
+    else:
+        parts = [(f"({part[1:-1]})",) * 2 if part[:1] == "{" else UNITS.get(part, (part, part)) for part in _split(unit)]
+        fr, en = ("".join(words) for words in zip(*parts, strict=True))
+    return Bilingual(fr=fr, en=en)
+
+
+def _split(unit: str) -> list[str]:
+    """Return the parts of a compound unit, operators among them; what is in braces is one part."""
+    return re.findall(r"\{[^}]*\}|[/.]|[^/.{]+", unit)
+
+
+def measured_ages(features: FeatureSet) -> FeatureSet:
+    """Return, for each feature that reads a dated measurement, how many years old it is, under the feature's name.
+
+    A feature made of several measurements is as old as the oldest. A state that is looked for without a window (sex) is
+    a lasting one: its date says nothing, and it has none here.
+    """
+    ages = {}
+    for feature in features.values():
+        found = [
+            Expression(Elapsed("latest", leaf.concept, leaf.within, leaf.valued))
+            for leaf in feature.leaves
+            if isinstance(leaf, Aggregate)
+            and leaf.statistic == "latest"
+            and (leaf.within is not None or leaf.concept.unit is not None)
+        ]
+        if found:
+            oldest = found[0]
+            for other in found[1:]:
+                oldest = when(oldest >= other).then(oldest).otherwise(other)
+            ages[feature.name] = oldest
+    return FeatureSet(f"{features.name}-measured", **ages)
+
+
+def sentence(feature: Feature, value: float | None, contribution: float, years_ago: float | None = None) -> Bilingual:
+    """Return what a feature's value does to a patient's risk.
+
+    Parameters
+    ----------
+    feature
+        Gives the labels, the unit and whether it is a condition.
+    value
+        Its value for the patient, 1 or 0 for a condition; None (or NaN) where it is missing.
+    contribution
+        What it adds to the log-odds of the event.
+    years_ago
+        Age in years of the measurement, None (or NaN) where it has none.
+
+    Examples
+    --------
+    >>> from features.catalogue.cardiovascular import CARDIOVASCULAR
+    >>> sentence(CARDIOVASCULAR["systolic"], 162, 0.3, 21 / 365.25).en
+    'Systolic blood pressure 162 mmHg (3 weeks ago): raises the risk'
+    """
+    effect = _effect(contribution)
+    if value is None or math.isnan(value):
+        fr, en = ("non renseigné", "not recorded") if feature.is_condition else ("non mesuré", "not measured")
+        return Bilingual(fr=f"{feature.fr} {fr}{NARROW}: {effect.fr}", en=f"{feature.en} {en}: {effect.en}")
+    shown, ago = value_text(feature, value), _ago(years_ago)
+    if feature.is_condition or feature.unit == "1":  # "Diabetes: yes, raises the risk"
+        return Bilingual(
+            fr=f"{feature.fr}{NARROW}: {shown.fr}{ago.fr if ago else ''}, {effect.fr}",
+            en=f"{feature.en}: {shown.en}{ago.en if ago else ''}, {effect.en}",
+        )
+    return Bilingual(
+        fr=f"{feature.fr} {shown.fr}{ago.fr if ago else ''}{NARROW}: {effect.fr}",
+        en=f"{feature.en} {shown.en}{ago.en if ago else ''}: {effect.en}",
+    )
+
+
+def value_text(feature: Feature, value: float) -> Bilingual:
+    """Return a feature's value as people write it: with its unit, yes or no for a condition, a span for a time."""
+    kind = feature.node.type
+    if feature.is_condition:
+        return Bilingual(fr="oui", en="yes") if value else Bilingual(fr="non", en="no")
+    if isinstance(kind, Category):
+        name = kind.names[int(value)]
+        return Bilingual(fr=name, en=name)
+    if isinstance(feature.node, Age):
+        value = math.floor(value)  # one is 62 until the birthday
+    elif feature.unit == "a":
+        return span(value)
+    number = _number(value)
+    unit = unit_names(feature.unit)
+    return Bilingual(
+        fr=number.replace(".", ",") + (f"{NARROW}{unit.fr}" if unit else ""),
+        en=number + (f" {unit.en}" if unit else ""),
+    )
+
+
+def span(years: float) -> Bilingual:
+    """Return a length of time in the unit a person would use: days, weeks, months or completed years."""
+    days = math.floor(years * DAYS_A_YEAR + 1e-6)
+    if days < 14:
+        return _counted(days, "jour", "day")
+    if days < 61:
+        return _counted(round(days / 7), "semaine", "week")
+    if days < 2 * DAYS_A_YEAR:
+        return _counted(round(days / DAYS_A_YEAR * 12), "mois", "month")
+    return _counted(math.floor(days / DAYS_A_YEAR), "an", "year")
+
+
+def _counted(n: int, fr: str, en: str) -> Bilingual:
+    french_plural = "" if n < 2 or fr.endswith("s") else "s"
+    return Bilingual(fr=f"{n}{NARROW}{fr}{french_plural}", en=f"{n} {en}{'' if n == 1 else 's'}")
+
+
+def _ago(years: float | None) -> Bilingual | None:
+    if years is None or math.isnan(years):
+        return None
+    if years * DAYS_A_YEAR < 1:
+        return Bilingual.model_construct(fr=" (depuis moins d’un jour)", en=" (less than a day ago)")
+    long = span(years)
+    return Bilingual.model_construct(fr=f" (il y a {long.fr})", en=f" ({long.en} ago)")
+
+
+def _effect(contribution: float) -> Bilingual:
+    if contribution > 0:
+        return Bilingual(fr="augmente le risque", en="raises the risk")
+    if contribution < 0:
+        return Bilingual(fr="diminue le risque", en="lowers the risk")
+    return Bilingual(fr="sans effet sur le risque", en="no effect on the risk")
+
+
+def _number(value: float) -> str:
+    """Return a number with three significant digits, or all those before the point."""
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    text = f"{value:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
