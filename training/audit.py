@@ -20,24 +20,23 @@ import pandas as pd
 from fairlearn.metrics import MetricFrame
 
 from features.outcome import EVENT, FollowUp
+from features.privacy import SMALLEST_COUNT, mask
 from training.measures import (
     CONFIDENCE,
     FAILED_REPLICATES,
-    SMALLEST_COUNT,
     Column,
     Estimate,
-    JsonTree,
     OutcomeAtHorizon,
     Resampling,
     assemble,
     check,
     columns_of,
-    mask,
     point_value,
     replicate,
     smallest_cell,
 )
 from training.survival import Floats, close
+from training.tree import JsonTree
 
 Verdict = Literal["within", "outside", "uncertain", "insufficient"]
 

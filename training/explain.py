@@ -15,8 +15,9 @@ import pandas as pd
 import shap
 
 from features.feature_set import FeatureSet
-from training.measures import SMALLEST_COUNT, JsonTree
+from features.privacy import SMALLEST_COUNT
 from training.models import CensoringWeighted
+from training.tree import JsonTree
 
 Floats = npt.NDArray[np.float64]
 AGREEMENT: Final = 1e-6  # log-odds
@@ -110,7 +111,7 @@ def explain(
     additivity = float(np.abs(base + values.sum(axis=1) - log_odds).max())
     own_base, own = model.contributions(sample)
     apart = float(np.abs(own.to_numpy() - values).max() + abs(own_base - base))
-    if max(additivity, apart) > AGREEMENT:
+    if not (additivity <= AGREEMENT and apart <= AGREEMENT):  # NaN must not pass
         raise ValueError(
             f"{model.name}: SHAP values miss the log-odds by {additivity:.1e}, the service's reasons by {apart:.1e}; "
             f"nothing above {AGREEMENT:.0e} may be reported"
@@ -137,14 +138,15 @@ def explain(
 def shap_values(model: CensoringWeighted, X: pd.DataFrame) -> tuple[str, Floats, float]:
     """Return the explainer's name, SHAP values in log-odds, shape ``(n, features)``, and their base value."""
     if hasattr(model.event_, "booster_"):
-        explainer: Any = shap.TreeExplainer(model.event_.booster_)
-        values = np.asarray(explainer.shap_values(X[model.features_]))
-        return "shap.TreeExplainer", values, float(np.ravel(explainer.expected_value)[-1])
+        found: Any = shap.TreeExplainer(model.event_.booster_)(X[model.features_])
+        return "shap.TreeExplainer", np.asarray(found.values), float(np.ravel(found.base_values)[0])
     steps, linear = model.event_[:-1], model.event_[-1]
     columns = np.asarray(steps.transform(X[model.features_]))
     names = list(steps.get_feature_names_out(model.features_))
-    explainer = shap.LinearExplainer(linear, np.zeros((1, columns.shape[1])))  # scaled: the training mean is nought
-    added = np.asarray(explainer.shap_values(columns))
+    explainer: Any = shap.LinearExplainer(
+        linear, np.zeros((1, columns.shape[1]))
+    )  # scaled: the training mean is nought
+    added = np.asarray(explainer(columns).values)
     values = np.zeros((len(X), len(model.features_)))
     for position, column in enumerate(names):
         values[:, model.features_.index(column.removeprefix("missingindicator_"))] += added[:, position]

@@ -15,11 +15,9 @@ no value returns NaN.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -27,13 +25,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.outcome import EVENT, FollowUp
+from features.privacy import SMALLEST_COUNT, shown
 from training.survival import Floats, Timeline, close, known_weights
+from training.tree import to_tree
 
 Better = Literal["higher", "lower", "target"] | None
 Function = TypeVar("Function", bound=Callable[..., float])
-
-SMALLEST_COUNT: Final = 11
-"""People, or events, below which a count is not shown (French health-data rule)."""
 
 CONFIDENCE: Final = 0.95
 FAILED_REPLICATES: Final = 0.05
@@ -511,24 +508,6 @@ class Estimate:
         return dataclasses.replace(masked, value=math.nan, low=math.nan, high=math.nan)
 
 
-def shown(count: int | None) -> int | None:
-    """Return the count when it is large enough to be shown, else None."""
-    return None if count is None or count < SMALLEST_COUNT else int(count)
-
-
-def mask(counts: Sequence[int]) -> list[int | None]:
-    """Mask the small counts of a table row whose total is known.
-
-    Where the masked ones together would still be fewer than 11, and could be had by subtraction, the next
-    smallest is masked as well.
-    """
-    values = np.asarray(counts)
-    hidden = values < SMALLEST_COUNT
-    while 0 < values[hidden].sum() < SMALLEST_COUNT and not hidden.all():
-        hidden |= values == values[~hidden].min()
-    return [None if small else int(value) for value, small in zip(values, hidden, strict=True)]
-
-
 def smallest_cell(risk: Floats, followup: FollowUp, horizon: float, column: Column, *, crossed: bool = True) -> int:
     """Return the number of people in the smallest group behind a measure.
 
@@ -671,269 +650,3 @@ def difference(
         for risk in (risk_a, risk_b)
     )
     return assemble(a[0] - b[0], a[1] - b[1], columns, followup, horizon)
-
-
-# --- Curves -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CalibrationPoint:
-    """Predicted and observed risk of people given a similar risk.
-
-    Parameters
-    ----------
-    predicted
-        Their mean predicted risk.
-    observed, low, high
-        Their Aalen–Johansen risk and its 95 % interval.
-    n, events
-        Rows and events; None when too few to be shown, and then there are no values either.
-    """
-
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    n: int | None
-    events: int | None
-
-
-def calibration_curve(
-    risk: Floats,
-    followup: FollowUp,
-    horizon: float,
-    clusters: npt.ArrayLike,
-    groups: int = 10,
-    resamples: int = 200,
-    seed: int = 0,
-) -> list[CalibrationPoint]:
-    """Compare predicted with observed risk, by groups of predicted risk.
-
-    Parameters
-    ----------
-    risk, followup, horizon, clusters, resamples, seed
-        As for `estimate`.
-    groups
-        Groups of equal size to begin with. Equal risks stay together, and a group with fewer than 11 people,
-        11 events or 11 people without is merged with the next, so there may be fewer.
-
-    Returns
-    -------
-    list of CalibrationPoint
-        From low to high risk. Censoring is estimated within each group. When even one group would be too
-        small, one point without values.
-
-    Raises
-    ------
-    ValueError
-        As `estimate`.
-    """
-    values = check(risk, followup, clusters=clusters)
-    resampling = Resampling.of(clusters, resamples, seed)
-    columns = columns_of(["predicted", "observed"], ())
-    had_event = close(followup, horizon).cause == EVENT
-    curve = []
-    for rows in _risk_groups(values, had_event, groups):
-        point, replicates = replicate(values[rows], followup[rows], horizon, columns, resampling[rows])
-        n, events = len(rows), int(had_event[rows].sum())
-        if min(events, n - events) < SMALLEST_COUNT:
-            curve.append(CalibrationPoint(math.nan, math.nan, math.nan, math.nan, shown(n), shown(events)))
-        else:
-            mean, share = map(float, point)
-            curve.append(CalibrationPoint(mean, share, *interval(replicates[:, 1]), n, events))
-    return curve
-
-
-def _risk_groups(risk: Floats, had_event: npt.NDArray[np.bool_], groups: int) -> list[npt.NDArray[np.intp]]:
-    """Return the rows of each group of similar risk, merged until each is large enough to be shown."""
-    edges = np.quantile(risk, np.arange(1, groups) / groups, method="higher")
-    label = np.searchsorted(np.unique(edges), risk, side="right")
-    merged: list[npt.NDArray[np.intp]] = []
-    pending = np.empty(0, dtype=np.intp)
-    for group in np.unique(label):
-        pending = np.concatenate([pending, np.flatnonzero(label == group)])
-        events = int(had_event[pending].sum())
-        if min(events, len(pending) - events) >= SMALLEST_COUNT:
-            merged.append(pending)
-            pending = pending[:0]
-    if len(pending):
-        last = merged.pop() if merged else pending[:0]
-        merged.append(np.concatenate([last, pending]))
-    return merged
-
-
-@dataclass(frozen=True)
-class DecisionPoint:
-    """Net benefit at one threshold, of the model and of flagging everybody; flagging nobody is 0.
-
-    Parameters
-    ----------
-    threshold
-        Risk from which somebody is flagged.
-    model, treat_all
-        Net benefit, per person, with its interval.
-    """
-
-    threshold: float
-    model: Estimate
-    treat_all: Estimate
-
-
-DECISION_RANGE: Final = tuple(percent / 100 for percent in range(1, 31))
-"""Thresholds of a decision curve unless a study declares its own: 1 % to 30 %."""
-
-
-def decision_curve(
-    risk: Floats,
-    followup: FollowUp,
-    horizon: float,
-    clusters: npt.ArrayLike,
-    thresholds: Sequence[float] = DECISION_RANGE,
-    resamples: int = 200,
-    seed: int = 0,
-) -> list[DecisionPoint]:
-    """Estimate the net benefit of acting on the model, over a range of thresholds.
-
-    Parameters
-    ----------
-    risk, followup, horizon, clusters, thresholds, resamples, seed
-        As for `estimate`.
-
-    Returns
-    -------
-    list of DecisionPoint
-        One a threshold.
-
-    Raises
-    ------
-    ValueError
-        As `estimate`.
-    """
-    estimates = estimate(
-        risk,
-        followup,
-        horizon,
-        clusters,
-        thresholds,
-        resamples,
-        seed,
-        measures=("net_benefit", "net_benefit_all"),
-    )
-    many = len(thresholds)
-    return [DecisionPoint(*point) for point in zip(thresholds, estimates[:many], estimates[many:], strict=True)]
-
-
-@dataclass(frozen=True)
-class RiskDistribution:
-    """How predicted risks are spread, by what was seen by the horizon.
-
-    Parameters
-    ----------
-    edges
-        Bounds of the half-open bins ``[edges[i], edges[i + 1])``; the last also holds its upper bound.
-    counts
-        Rows in each bin for ``event``, ``competing``, ``event_free`` and ``unknown`` (left before the
-        horizon); None where fewer than 11, or where such a count could be had by subtraction.
-    """
-
-    edges: tuple[float, ...]
-    counts: dict[str, tuple[int | None, ...]]
-
-
-HISTOGRAM_EDGES: Final = tuple(step / 40 for step in range(41))
-"""Bins of 2.5 points: the same for every model, so that no edge is anybody's risk."""
-
-
-def risk_distribution(
-    risk: Floats, followup: FollowUp, horizon: float, edges: Sequence[float] = HISTOGRAM_EDGES
-) -> RiskDistribution:
-    """Count predicted risks by what was seen by the horizon, unweighted.
-
-    Parameters
-    ----------
-    risk, followup, horizon
-        As for `estimate`.
-    edges
-        Bounds of the bins, increasing.
-
-    Returns
-    -------
-    RiskDistribution
-
-    Raises
-    ------
-    ValueError
-        As `estimate`.
-    """
-    values = check(risk, followup)
-    closed = close(followup, horizon)
-    status = np.where((closed.cause == 0) & (closed.duration < horizon), 3, (closed.cause - 1) % 3)
-    names = ("event", "competing", "event_free", "unknown")
-    return RiskDistribution(
-        tuple(map(float, edges)),
-        {
-            name: tuple(mask(np.histogram(values[status == code], np.asarray(edges))[0].tolist()))
-            for code, name in enumerate(names)
-        },
-    )
-
-
-# --- JSON -------------------------------------------------------------------------------------------------
-
-
-def to_tree(value: Any) -> Any:
-    """Return frozen dataclasses as JSON values.
-
-    NaN becomes None, other floats keep six significant digits.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_tree(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_tree(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
-
-
-class JsonTree:
-    """A frozen dataclass, of frozen dataclasses, that is written as JSON and read back."""
-
-    def to_json(self) -> str:
-        """Return canonical JSON: sorted keys, no spaces, no NaN; the same tree gives the same text."""
-        return json.dumps(to_tree(self), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the tree that `to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the text is not JSON, or has other fields than this class.
-        """
-        return typing.cast("Self", _read(cls, json.loads(text), cls.__name__))
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    """Return ``value``, read from JSON, as the annotated type ``kind``."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        if not isinstance(value, dict) or set(value) != set(hints):
-            found = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise ValueError(f"{where} should have the fields {sorted(hints)}, found {found}")
-        return typing.cast("type[Any]", kind)(
-            **{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
-        )
-    if origin is tuple:
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        return tuple(_read(each, item, where) for each, item in zip(kinds, value, strict=True))
-    if origin is dict:
-        return {key: _read(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if origin in (typing.Union, types.UnionType):
-        return None if value is None else _read(arguments[0], value, where)
-    if kind is float:
-        return math.nan if value is None else float(value)
-    return value

@@ -16,10 +16,8 @@ DAYS_A_YEAR: Final = 365.25
 
 #: UCUM units whose readable form is another, in French and in English. Parts of a compound unit are looked up alone.
 UNITS: Final[Mapping[str, tuple[str, str]]] = {
-    "1": ("", ""),
     "mm[Hg]": ("mmHg", "mmHg"),
     "cm[Hg]": ("cmHg", "cmHg"),
-    "kg/m2": ("kg/m²", "kg/m²"),
     "m2": ("m²", "m²"),
     "umol": ("µmol", "µmol"),
     "d": ("j", "day"),
@@ -41,7 +39,9 @@ def unit_names(unit: str | None) -> Bilingual | None:
     if unit in UNITS:
         fr, en = UNITS[unit]
     else:
-        parts = [(f"({part[1:-1]})",) * 2 if part[:1] == "{" else UNITS.get(part, (part, part)) for part in _split(unit)]
+        parts = [
+            (f"({part[1:-1]})",) * 2 if part[:1] == "{" else UNITS.get(part, (part, part)) for part in _split(unit)
+        ]
         fr, en = ("".join(words) for words in zip(*parts, strict=True))
     return Bilingual(fr=fr, en=en)
 
@@ -98,15 +98,15 @@ def sentence(feature: Feature, value: float | None, contribution: float, years_a
     if value is None or math.isnan(value):
         fr, en = ("non renseigné", "not recorded") if feature.is_condition else ("non mesuré", "not measured")
         return Bilingual(fr=f"{feature.fr} {fr}{NARROW}: {effect.fr}", en=f"{feature.en} {en}: {effect.en}")
-    shown, ago = value_text(feature, value), _ago(years_ago)
+    shown, (fr_ago, en_ago) = value_text(feature, value), _ago(years_ago)
     if feature.is_condition or feature.unit == "1":  # "Diabetes: yes, raises the risk"
         return Bilingual(
-            fr=f"{feature.fr}{NARROW}: {shown.fr}{ago.fr if ago else ''}, {effect.fr}",
-            en=f"{feature.en}: {shown.en}{ago.en if ago else ''}, {effect.en}",
+            fr=f"{feature.fr}{NARROW}: {shown.fr}{fr_ago}, {effect.fr}",
+            en=f"{feature.en}: {shown.en}{en_ago}, {effect.en}",
         )
     return Bilingual(
-        fr=f"{feature.fr} {shown.fr}{ago.fr if ago else ''}{NARROW}: {effect.fr}",
-        en=f"{feature.en} {shown.en}{ago.en if ago else ''}: {effect.en}",
+        fr=f"{feature.fr} {shown.fr}{fr_ago}{NARROW}: {effect.fr}",
+        en=f"{feature.en} {shown.en}{en_ago}: {effect.en}",
     )
 
 
@@ -132,9 +132,9 @@ def value_text(feature: Feature, value: float) -> Bilingual:
 
 def span(years: float) -> Bilingual:
     """Return a length of time in the unit a person would use: days, weeks, months or completed years."""
-    days = math.floor(years * DAYS_A_YEAR + 1e-6)
+    days = years * DAYS_A_YEAR + 1e-6
     if days < 14:
-        return _counted(days, "jour", "day")
+        return _counted(math.floor(days), "jour", "day")
     if days < 61:
         return _counted(round(days / 7), "semaine", "week")
     if days < 2 * DAYS_A_YEAR:
@@ -147,13 +147,14 @@ def _counted(n: int, fr: str, en: str) -> Bilingual:
     return Bilingual(fr=f"{n}{NARROW}{fr}{french_plural}", en=f"{n} {en}{'' if n == 1 else 's'}")
 
 
-def _ago(years: float | None) -> Bilingual | None:
+def _ago(years: float | None) -> tuple[str, str]:
+    """Return how old a measurement is, in parentheses after a space; nothing where it has no date."""
     if years is None or math.isnan(years):
-        return None
+        return "", ""
     if years * DAYS_A_YEAR < 1:
-        return Bilingual.model_construct(fr=" (depuis moins d’un jour)", en=" (less than a day ago)")
+        return " (depuis moins d’un jour)", " (less than a day ago)"
     long = span(years)
-    return Bilingual.model_construct(fr=f" (il y a {long.fr})", en=f" ({long.en} ago)")
+    return f" (il y a {long.fr})", f" ({long.en} ago)"
 
 
 def _effect(contribution: float) -> Bilingual:
@@ -169,4 +170,4 @@ def _number(value: float) -> str:
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     text = f"{value:.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
+    return "0" if text == "-0" else text.replace("-", "−")

@@ -21,28 +21,21 @@ import pandas as pd
 from scipy import special, stats
 
 from features.outcome import COMPETING, EVENT, FollowUp
-from training.measures import (
-    CONFIDENCE,
+from features.privacy import mask, shown
+from training.curves import (
     DECISION_RANGE,
-    MEASURES,
     CalibrationPoint,
     DecisionPoint,
-    Estimate,
-    JsonTree,
     RiskDistribution,
     calibration_curve,
-    columns_of,
     decision_curve,
-    difference,
-    estimate,
-    mask,
     risk_distribution,
-    shown,
-    smallest_cell,
 )
+from training.measures import CONFIDENCE, MEASURES, Estimate, columns_of, difference, estimate, smallest_cell
 from training.models import RiskModel
 from training.splits import Positions, Split
 from training.survival import Floats, close
+from training.tree import JsonTree
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many steps are done, and of how many."""
@@ -165,6 +158,8 @@ class Evidence(JsonTree):
         or neither event until it. None where too few to be shown.
     splits
         How people were held out.
+    clusters
+        Column of the index whose values, whole, were drawn in the bootstrap.
     thresholds, resamples, seed
         Decision thresholds, bootstrap replicates and their seed.
     models, comparisons
@@ -181,6 +176,7 @@ class Evidence(JsonTree):
     censored: int | None
     followed: int | None
     splits: dict[str, Any]
+    clusters: str
     thresholds: tuple[float, ...]
     resamples: int
     seed: int
@@ -255,6 +251,7 @@ def validate(
     progress: Progress | None = None,
     *,
     decision_range: Sequence[float] = DECISION_RANGE,
+    clusters: str = "practice",
 ) -> tuple[Evidence, Predictions]:
     """Hold people out, predict them, and say what it shows.
 
@@ -275,11 +272,14 @@ def validate(
     comparator
         Name of the model the others are compared with; None for no comparison.
     resamples, seed
-        Bootstrap over practices: replicates, and what makes them reproducible.
+        Bootstrap over clusters: replicates, and what makes them reproducible.
     progress
         Told of each fit, then of each model judged.
     decision_range
         Thresholds of the decision curve.
+    clusters
+        Column of the index whose values are drawn, whole, in the bootstrap: ``"practice"``, or ``"patient"``
+        for a cohort of one centre, where somebody may have several landmarks.
 
     Returns
     -------
@@ -290,8 +290,8 @@ def validate(
     Raises
     ------
     ValueError
-        If the comparator is not among the models, or an argument is impossible (as `out_of_fold` and
-        `estimate`).
+        If the comparator is not among the models, the tested landmarks lie in fewer than two clusters, or an
+        argument is impossible (as `out_of_fold` and `estimate`).
 
     Notes
     -----
@@ -302,10 +302,11 @@ def validate(
         raise ValueError(f"comparator {comparator!r} is not one of the models: {', '.join(names)}")
     columns_of(None, [*thresholds, *decision_range])
     closed = close(followup, horizon)
-    risks = out_of_fold(models, X, followup, index, splits, progress, horizon=horizon)
     folds = {label: test for label, _, test in splits.split(index)}
     tested = np.sort(np.concatenate(list(folds.values())))
-    bench = _Bench(followup, index["practice"].to_numpy(), horizon, tuple(thresholds), resamples, seed)
+    _check_clusters(index.iloc[tested], clusters)
+    risks = out_of_fold(models, X, followup, index, splits, progress, horizon=horizon)
+    bench = _Bench(followup, index[clusters].to_numpy(), horizon, tuple(thresholds), resamples, seed)
 
     judged = []
     for done, model in enumerate(models, start=1):
@@ -320,6 +321,7 @@ def validate(
         practices=index["practice"].iloc[tested].nunique(),
         **_seen(closed[tested]),
         splits=splits.describe(),
+        clusters=clusters,
         thresholds=tuple(thresholds),
         resamples=resamples,
         seed=seed,
@@ -329,6 +331,22 @@ def validate(
         ),
     )
     return evidence, pd.DataFrame(risks, index=index.index)
+
+
+def _check_clusters(tested: pd.DataFrame, clusters: str) -> None:
+    """Raise ValueError when there are not two clusters to draw, saying which other column has them."""
+    known = [name for name in ("practice", "region", "patient") if name in tested.columns]
+    many = {name: tested[name].nunique() for name in known}
+    use = " or ".join(f"clusters={name!r} ({many[name]:,} values)" for name in known if many[name] > 1)
+    advice = f"use {use}" if use else "test more people"
+    if clusters not in tested.columns:
+        raise ValueError(f"the index has no column {clusters!r} to draw clusters from: {advice}")
+    if tested[clusters].isna().any():
+        raise ValueError(f"{int(tested[clusters].isna().sum())} tested landmarks have no {clusters}: {advice}")
+    if tested[clusters].nunique() < 2:
+        raise ValueError(
+            f"the tested landmarks have one {clusters} only, and a bootstrap draws among at least two: {advice}"
+        )
 
 
 def _seen(closed: FollowUp) -> dict[str, int | None]:
@@ -346,10 +364,10 @@ def _seen(closed: FollowUp) -> dict[str, int | None]:
 
 @dataclass(frozen=True, eq=False)
 class _Bench:
-    """What all judgements of a study share: the truth, the practices and how to resample them."""
+    """What all judgements of a study share: the truth, the clusters and how to resample them."""
 
     followup: FollowUp
-    practice: npt.NDArray[Any]
+    clusters: npt.NDArray[Any]
     horizon: float
     thresholds: tuple[float, ...]
     resamples: int
@@ -381,7 +399,7 @@ class _Bench:
             for label, test in folds.items()
             if len(scored := test[~refused[test]])
         )
-        where = (self.followup[rows], self.horizon, self.practice[rows])
+        where = (self.followup[rows], self.horizon, self.clusters[rows])
         return dataclasses.replace(
             evidence,
             estimates=self._estimate(risk, rows, self.thresholds),
@@ -406,14 +424,14 @@ class _Bench:
         rows = np.flatnonzero(~np.isnan(a) & ~np.isnan(b))
         if not len(rows):
             return Comparison(model, comparator, ())
-        where = (self.followup[rows], self.horizon, self.practice[rows], self.thresholds)
+        where = (self.followup[rows], self.horizon, self.clusters[rows], self.thresholds)
         found = difference(a[rows], b[rows], *where, self.resamples, self.seed, COMPARED)
         return Comparison(model, comparator, tuple(self._show(each, rows, a, b) for each in found))
 
     def _estimate(
         self, risk: Floats, rows: Positions, thresholds: Sequence[float], measures: Sequence[str] | None = None
     ) -> tuple[Estimate, ...]:
-        where = (self.followup[rows], self.horizon, self.practice[rows], thresholds)
+        where = (self.followup[rows], self.horizon, self.clusters[rows], thresholds)
         found = estimate(risk[rows], *where, self.resamples, self.seed, measures)
         return tuple(self._show(each, rows, risk) for each in found)
 

@@ -18,23 +18,12 @@ from sksurv.metrics import brier_score, cumulative_dynamic_auc
 from sksurv.util import Surv
 
 from features.outcome import FollowUp
+from features.privacy import mask
 from training import measures
-from training.measures import (
-    MEASURES,
-    CalibrationPoint,
-    Estimate,
-    JsonTree,
-    OutcomeAtHorizon,
-    calibration_curve,
-    decision_curve,
-    difference,
-    estimate,
-    mask,
-    measure,
-    risk_distribution,
-    smallest_cell,
-)
+from training.curves import CalibrationPoint, calibration_curve, decision_curve, risk_distribution
+from training.measures import MEASURES, Estimate, OutcomeAtHorizon, difference, estimate, measure, smallest_cell
 from training.survival import Floats, aalen_johansen
+from training.tree import JsonTree
 
 HORIZON = 10.0
 

@@ -1,0 +1,374 @@
+"""What may be asked and what is answered: the JSON of ``POST /score``, typed, bounded and closed at every level.
+
+A request is one patient's records and nothing that identifies them. `read` turns it into a history, by the definitions
+that came with the model; an answer is a `Risk` or an `Abstention`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from features.codes import SYSTEMS, Concept, InvalidCode
+from features.records import History, Record, normalise
+from training.committee import Bilingual
+
+MOST_RECORDS: Final = 2000
+LONGEST_CODE: Final = 64
+LARGEST_VALUE: Final = 1e9
+YEARS: Final = (1880, 2200)
+A_DAY: Final = timedelta(days=1)
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?", re.ASCII)
+
+
+class Closed(BaseModel):
+    """A value that takes no field it does not know, converts no type, and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+# --- Request ----------------------------------------------------------------------------------------------
+
+
+def _moment(text: object) -> datetime:
+    """Return the naive UTC datetime that a text stands for."""
+    fault = PydanticCustomError("moment", "a date (2026-03-02) or an ISO 8601 date-time with its offset from UTC")
+    if not isinstance(text, str) or not MOMENT.fullmatch(text):
+        raise fault
+    try:
+        found = datetime.fromisoformat(text)
+        found = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError) as error:
+        raise fault from error
+    if not YEARS[0] <= found.year < YEARS[1]:
+        raise PydanticCustomError("moment", f"a date in the years {YEARS[0]} to {YEARS[1] - 1}")
+    return found
+
+
+def _not_far_ahead(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment > now() + A_DAY:
+        raise PydanticCustomError("as_of", "a moment that is at most a day ahead: nothing is known after it")
+    return moment
+
+
+def _system(name: str) -> str:
+    if name not in SYSTEMS:
+        raise PydanticCustomError("system", f"one of {', '.join(SYSTEMS)}")
+    return name
+
+
+def now() -> datetime:
+    """Return the present moment as records have theirs: UTC, without a time zone attached."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+Moment = Annotated[
+    datetime,
+    PlainValidator(_moment),
+    WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}),
+]
+
+
+class ClinicalRecord(Closed):
+    """One thing that happened to the patient: a code, when it happened, when it became known, and its value if any."""
+
+    system: Annotated[
+        str,
+        AfterValidator(_system),
+        Field(description="Coding system of the code.", json_schema_extra={"enum": list(SYSTEMS)}),
+    ]
+    code: Annotated[
+        str,
+        Field(min_length=1, max_length=LONGEST_CODE, description="Code, in the form its system prescribes."),
+    ]
+    happened_at: Annotated[
+        Moment,
+        Field(description="When it happened: a date-time with its offset, or a date (midnight UTC)."),
+    ]
+    known_at: Annotated[
+        Moment | None,
+        Field(description="When it reached the practice's file, if later than it happened: a letter, a laboratory."),
+    ] = None
+    value: Annotated[
+        float | None,
+        Field(ge=-LARGEST_VALUE, le=LARGEST_VALUE, description="Measured value, where the code has one."),
+    ] = None
+    unit: Annotated[
+        str | None,
+        Field(pattern=r"^[!-~]{1,24}$", description="UCUM unit of the value. Without it a measurement is not used."),
+    ] = None
+
+    @field_validator("code")
+    @classmethod
+    def _of_its_system(cls, code: str, info: ValidationInfo) -> str:
+        system = SYSTEMS.get(info.data.get("system", ""))
+        try:
+            return system(code).value if system else code
+        except InvalidCode:
+            assert system is not None
+            form = f"a {system.title} code, which matches {system.pattern}"
+            raise PydanticCustomError("code", "{form}", {"form": form}) from None
+
+    @field_validator("known_at")
+    @classmethod
+    def _not_before_it_happened(cls, known_at: datetime | None, info: ValidationInfo) -> datetime | None:
+        if known_at is not None and known_at < info.data.get("happened_at", known_at):
+            raise PydanticCustomError("known_at", "a moment not before happened_at")
+        return known_at
+
+
+class ScoreRequest(Closed):
+    """One patient's records, and the moment at which the risk is asked for. No name, no number, no address."""
+
+    as_of: Annotated[
+        Moment | None,
+        AfterValidator(_not_far_ahead),
+        Field(description="The risk is estimated from what was known strictly before this moment; now, if left out."),
+    ] = None
+    records: Annotated[
+        list[ClinicalRecord],
+        Field(min_length=1, max_length=MOST_RECORDS, description="The patient's records, in any order."),
+    ]
+
+
+# --- Answer -----------------------------------------------------------------------------------------------
+
+UtcMoment = Annotated[
+    datetime,
+    PlainSerializer(lambda moment: moment.isoformat() + "Z", return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+class Note(Closed):
+    """Something to know, as a stable code for software and a sentence for people."""
+
+    code: str
+    fr: str
+    en: str
+    count: Annotated[int | None, Field(description="How many records it is about, where it is about records.")] = None
+
+
+class ModelIdentity(Closed):
+    """The model that answered; the digest is over all its files."""
+
+    study: str
+    name: str
+    title: str
+    digest: str
+
+
+class CardIdentity(Closed):
+    """The model card under which the committee approved it."""
+
+    version: str
+    digest: str
+
+
+class Category(Closed):
+    """A risk category and the scheme it belongs to."""
+
+    scheme: str
+    code: str
+    fr: str
+    en: str
+
+
+class Comparator(Closed):
+    """What a published score gives for the same patient, or why it gives nothing."""
+
+    name: str
+    title: str
+    risk: Annotated[float | None, Field(ge=0, le=1)]
+    category: Category | None
+    refusal: Note | None
+
+
+class Reason(Closed):
+    """What one feature does to this patient's risk, in the model's own terms: an association, not a cause."""
+
+    feature: str
+    direction: Annotated[Literal["raises", "lowers", "none"], Field(description="What it does to the risk.")]
+    contribution: Annotated[float, Field(description="What it adds to the log-odds of the event (Shapley value).")]
+    fr: str
+    en: str
+
+
+class Input(Closed):
+    """A value the model used, as it was understood: in the definition's own unit, with the date of its measurement."""
+
+    feature: str
+    fr: str
+    en: str
+    value: float | bool
+    unit: Annotated[str | None, Field(description="UCUM unit; null for a condition.")]
+    measured_at: Annotated[UtcMoment | None, Field(description="Date of the measurement, where there is one.")]
+
+
+class Missing(Closed):
+    """A value the model would have used."""
+
+    feature: str
+    fr: str
+    en: str
+
+
+class Answered(Closed):
+    """What every answer says about itself."""
+
+    as_of: UtcMoment
+    model: ModelIdentity
+    card: CardIdentity
+    approved_until: Annotated[date, Field(description="Last day of the committee's approval.")]
+    demonstration: Annotated[bool, Field(description="True where the approval is a demonstration and binds nobody.")]
+    notice: Bilingual
+    warnings: tuple[Note, ...] = ()
+
+
+class Risk(Answered):
+    """An estimate of the probability of the event within the horizon."""
+
+    kind: Literal["risk"] = "risk"
+    risk: Annotated[float, Field(ge=0, le=1, description="Probability, six decimals.")]
+    horizon_years: float
+    category: Category | None
+    comparator: Comparator | None
+    reasons: Annotated[tuple[Reason, ...], Field(description="The five features that move the risk most.")]
+    inputs: tuple[Input, ...]
+    missing: tuple[Missing, ...]
+
+
+class Abstention(Answered):
+    """No estimate, and why: all the reasons at once."""
+
+    kind: Literal["abstention"] = "abstention"
+    reasons: Annotated[tuple[Note, ...], Field(min_length=1)]
+
+
+Answer = Annotated[Risk | Abstention, Field(discriminator="kind")]
+
+
+# --- From the request to a history ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a request says, ready to be scored.
+
+    Attributes
+    ----------
+    history
+        The records that can be used, values in their concepts' units.
+    as_of
+        Naive UTC.
+    warnings
+        What was left out, and why.
+    """
+
+    history: History
+    as_of: datetime
+    warnings: tuple[Note, ...]
+
+
+WARNINGS: Final[dict[str, tuple[str, str]]] = {
+    "unit": (
+        "Mesures non utilisées : unité absente ou inconnue pour leur code",
+        "Measurements not used: no unit, or one unknown for their code",
+    ),
+    "implausible": (
+        "Mesures non utilisées : valeur hors des limites plausibles",
+        "Measurements not used: value outside the plausible range",
+    ),
+    "after_as_of": (
+        "Données ignorées : survenues ou connues à la date de l’estimation ou après",
+        "Records ignored: they happened or became known at or after the time of the estimate",
+    ),
+}
+
+
+def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | None = None) -> Reading:
+    """Return the history a request describes.
+
+    Parameters
+    ----------
+    request
+        Validated.
+    concepts
+        Definitions by which values are converted and believed: those the model reads.
+    moment
+        What ``as_of`` is where the request has none; now by default.
+    """
+    as_of = request.as_of or moment or now()
+    concepts = tuple(concepts)
+    counts = dict.fromkeys(WARNINGS, 0)
+    kept = []
+    for given in request.records:
+        code = f"{given.system}:{given.code}"
+        known_at = given.known_at or given.happened_at
+        found = normalise(code, given.value, given.unit, concepts)
+        if max(given.happened_at, known_at) >= as_of:
+            counts["after_as_of"] += 1  # the evaluator does not see it anyway: this only says so
+        elif found.fault is not None:
+            counts[found.fault] += 1
+            continue  # a measurement that is not believed does not count as measured
+        kept.append(Record(given.happened_at, known_at, code, found.value, found.unit))
+    warnings = (Note(code=c, fr=WARNINGS[c][0], en=WARNINGS[c][1], count=n) for c, n in counts.items() if n)
+    return Reading(History(tuple(kept)), as_of, tuple(warnings))
+
+
+# --- Faults -----------------------------------------------------------------------------------------------
+
+EXPECTED: Final[dict[str, str]] = {
+    "missing": "this field is required",
+    "extra_forbidden": "no such field",
+    "string_type": "a string",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "less_than_equal": f"a number from -{LARGEST_VALUE:g} to {LARGEST_VALUE:g}",
+    "greater_than_equal": f"a number from -{LARGEST_VALUE:g} to {LARGEST_VALUE:g}",
+    "too_short": f"from 1 to {MOST_RECORDS} records",
+    "too_long": f"from 1 to {MOST_RECORDS} records",
+    "string_too_short": f"from 1 to {LONGEST_CODE} characters",
+    "string_too_long": f"from 1 to {LONGEST_CODE} characters",
+    "list_type": "a list",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "string_pattern_mismatch": "printable ASCII characters, 24 at most, such as mm[Hg]",
+}
+
+
+def faults(errors: Iterable[Any]) -> list[dict[str, str]]:
+    """Return where each fault of a request is and what is expected there. No value that was sent is repeated.
+
+    Parameters
+    ----------
+    errors
+        ``ValidationError.errors()`` of pydantic.
+    """
+    found = []
+    for error in errors:
+        kind, where = error["type"], [str(part) for part in error["loc"]]
+        if kind == "extra_forbidden":
+            where[-1] = "(unknown field)"  # its name was sent too
+            allowed = ClinicalRecord.model_fields if "records" in where else ScoreRequest.model_fields
+            expected = f"one of {', '.join(allowed)}"
+        else:
+            expected = EXPECTED.get(kind, error["msg"])
+        found.append({"where": ".".join(where) or "(body)", "expected": expected, "code": kind})
+    return found

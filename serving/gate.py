@@ -1,0 +1,268 @@
+"""The gate: a released bundle becomes a model that may answer, or a refusal that says why.
+
+A bundle is a folder: ``model/`` (`training.artefact`), ``card.json``, ``evidence.json``, ``audit.json``,
+``explanation.json``, ``ledger.jsonl`` (the committee's decisions), and the card's pages. Everything is checked, on a
+private copy, before a byte of the model is parsed: what is loaded is what was verified.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from features.digests import digest, digest_folder
+from features.feature_set import FeatureSet
+from serving import refusals
+from serving.refusals import Refused
+from training.artefact import Artefact, UnusableModel, load
+from training.card import AlteredCard, IncompleteCard, InvalidCard, ModelCard
+from training.committee import (
+    AlteredLedger,
+    Decision,
+    InvalidKey,
+    Ledger,
+    Status,
+    StatusKind,
+    TrustedKeys,
+    latest,
+    load_trusted_keys,
+    utc,
+)
+from training.reasons import measured_ages
+
+MODEL_FILES: Final = frozenset(
+    {
+        "model.json",
+        "features.json",
+        "population.json",
+        "required.json",
+        "golden.json",
+        "event.skops",
+        "competing.skops",
+    }
+)
+DOCUMENTS: Final = ("evidence", "audit", "explanation")
+PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
+LARGEST_BUNDLE: Final = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Admitted:
+    """A model that may answer.
+
+    Attributes
+    ----------
+    artefact
+        The model with its features, population and required measurements.
+    card
+        Its model card.
+    decision
+        The committee's latest decision about the card.
+    demonstration
+        Whether the approval is a demonstration, which every answer and page must say.
+    """
+
+    artefact: Artefact
+    card: ModelCard
+    decision: Decision
+    demonstration: bool
+
+    @property
+    def model_digest(self) -> str:
+        """SHA-256 over the model's files."""
+        assert self.card.traceability.model_digest is not None
+        return self.card.traceability.model_digest
+
+    @cached_property
+    def card_digest(self) -> str:
+        """SHA-256 over the card: what the committee decided about."""
+        return self.card.digest
+
+    @cached_property
+    def measured_ages(self) -> FeatureSet:
+        """How many years old each dated measurement is."""
+        return measured_ages(self.artefact.features)
+
+    def still_valid(self, now: datetime) -> bool:
+        """Return whether the approval still holds at ``now`` (UTC if it has no time zone); nothing is read again."""
+        return self.decision.valid_until is not None and utc(now).date() <= self.decision.valid_until
+
+    def require_valid(self, now: datetime) -> None:
+        """Raise `refusals.Expired` if the approval no longer holds at ``now``."""
+        if not self.still_valid(now):
+            raise _refusal(Status("expired", self.decision))
+
+
+def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: str | None = None) -> Admitted:
+    """Return the model of a bundle if everything about it is in order.
+
+    Parameters
+    ----------
+    bundle
+        Folder of the bundle.
+    trusted_keys
+        Public keys whose decisions count: a folder of PEM files, or keys by id.
+    now
+        Moment at which the approval must hold; UTC if it has no time zone.
+    ledger_head
+        `Ledger.head` noted elsewhere: the ledger must still contain that line. Without it, a ledger whose last lines
+        were cut off cannot be told from a shorter one.
+
+    Raises
+    ------
+    Refused
+        One subclass a cause, with a stable ``code``.
+    """
+    with _private_copy(bundle) as copy:
+        card = _card(copy)
+        _check_files(copy, card)
+        status = _status(copy / "ledger.jsonl", card, trusted_keys, now, ledger_head)
+        if status.kind != "approved" or status.decision is None:
+            raise _refusal(status)
+        try:
+            artefact = load(copy / "model")
+        except UnusableModel as error:
+            raise refusals.ModelUnusable(
+                f"{error}. Make the bundle again from the run that trained the model."
+            ) from error
+    described = card.traceability.feature_set_fingerprint
+    if artefact.features.fingerprint != described:
+        raise refusals.FeaturesDiffer(
+            f"the model computes the features {artefact.features.fingerprint[:12]}…, its card describes "
+            f"{str(described)[:12]}…. Make the card again from the run that trained the model."
+        )
+    return Admitted(artefact, card, status.decision, status.demonstration or card.identity.demonstration)
+
+
+@contextmanager
+def _private_copy(bundle: Path) -> Iterator[Path]:
+    """Yield a copy nobody else writes to, so that nothing changes between check and use."""
+    if not bundle.is_dir():
+        raise refusals.BundleMissing(f"there is no bundle at {bundle}: make one with `python -m serving release`")
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+    if size > LARGEST_BUNDLE:
+        raise refusals.BundleTooLarge(
+            f"the bundle holds {size:,} bytes, more than {LARGEST_BUNDLE:,}: it is not one of ours"
+        )
+    with TemporaryDirectory(prefix="vigie-") as folder:
+        copy = Path(folder) / "bundle"
+        shutil.copytree(bundle, copy)
+        yield copy
+
+
+def _card(bundle: Path) -> ModelCard:
+    path = bundle / "card.json"
+    if not path.is_file():
+        raise refusals.CardMissing("the bundle has no card.json: without its model card a model is not served")
+    text = path.read_bytes()
+    try:
+        card = ModelCard.from_json(text)
+    except (InvalidCard, AlteredCard) as error:
+        raise refusals.CardAltered(
+            f"card.json: {_first_line(error)}. Restore the card the committee decided upon."
+        ) from error
+    if text != card.to_json().encode():
+        raise refusals.CardAltered(
+            "card.json is not in the form it was written in. Restore the card the committee decided upon."
+        )
+    try:
+        return card.final()
+    except IncompleteCard as error:
+        raise refusals.CardUnfinished(f"card.json: {error}") from error
+
+
+def _check_files(bundle: Path, card: ModelCard) -> None:
+    """Compare every file the card answers for with its digest."""
+    model = bundle / "model"
+    for path in sorted(bundle.rglob("*")):
+        if path.suffix in PICKLES or (path.is_file() and _is_pickle(path)):
+            raise refusals.PickleFound(
+                f"{path.relative_to(bundle)} is a pickle, which runs code when it is read: no bundle of ours holds "
+                "one. Treat this bundle as hostile."
+            )
+    if not model.is_dir():
+        raise refusals.ModelMissing("the bundle has no model/ folder. Make the bundle again.")
+    names = {path.relative_to(model).as_posix() for path in model.rglob("*")}
+    if unexpected := sorted(names - MODEL_FILES):
+        raise refusals.UnexpectedFile(
+            f"model/ holds what no model of ours has: {', '.join(unexpected)}. Make the bundle again."
+        )
+    if absent := sorted(MODEL_FILES - {"competing.skops"} - names):
+        raise refusals.ModelMissing(f"model/ lacks {', '.join(absent)}. Make the bundle again.")
+    if digest_folder(model) != card.traceability.model_digest:
+        raise refusals.ModelAltered(
+            f"model/ has the digest {digest_folder(model)[:12]}…, its card describes "
+            f"{str(card.traceability.model_digest)[:12]}…. Restore the model the committee approved."
+        )
+    for name in DOCUMENTS:
+        path = bundle / f"{name}.json"
+        if not path.is_file():
+            raise refusals.DocumentMissing(
+                f"the bundle has no {path.name}, on which its card rests. Make the bundle again."
+            )
+        if digest(path.read_bytes()) != getattr(card.traceability, f"{name}_digest"):
+            raise refusals.DocumentAltered(f"{path.name} is not the one its card rests on. Restore the original.")
+
+
+def _is_pickle(path: Path) -> bool:
+    """Return whether a file begins as pickles of protocol 2 and later do."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
+def _status(path: Path, card: ModelCard, trusted_keys: TrustedKeys, now: datetime, head: str | None) -> Status:
+    """Return where the committee stands, from a ledger in which everything is verified."""
+    try:
+        keys = load_trusted_keys(trusted_keys)
+    except (FileNotFoundError, InvalidKey) as error:
+        raise refusals.KeysUnusable(
+            f"{error}. Give a folder of Ed25519 public keys (*.pem), as an absolute path."
+        ) from error
+    if not path.is_file():
+        raise refusals.LedgerMissing(
+            "the bundle has no ledger.jsonl: the committee has decided nothing about this model"
+        )
+    ledger = Ledger(path)
+    try:
+        unknown = [entry for entry in ledger.entries() if entry.key_id not in keys]
+        if unknown:
+            raise refusals.KeyUntrusted(
+                f"ledger entry {unknown[0].index} is signed with the key {unknown[0].key_id}, which is not trusted "
+                f"here ({len(keys)} keys are). Put the committee's public key in the folder of trusted keys, once you "
+                "have checked with the committee that it is theirs."
+            )
+        return Status.of(latest(ledger.verify(keys, head), card.digest), now)
+    except AlteredLedger as error:
+        raise refusals.LedgerAltered(f"ledger.jsonl: {error}") from error
+
+
+STATUSES: Final[dict[StatusKind, tuple[type[Refused], str]]] = {
+    "not_approved": (refusals.NotApproved, "the committee has not approved this card. Submit it to the committee."),
+    "refused": (refusals.RefusedByCommittee, "the committee refused this card: it may not be used."),
+    "suspended": (refusals.Suspended, "the committee suspended this card: it may not be used until it is reinstated."),
+    "expired": (refusals.Expired, "the committee's approval is over. Ask the committee to renew it."),
+}
+
+
+def _refusal(status: Status) -> Refused:
+    """Return the refusal that a status other than approved amounts to."""
+    kind, message = STATUSES[status.kind]
+    decision = status.decision
+    if decision is None:
+        return kind(message)
+    if decision.verdict == "withdrawn":
+        return refusals.Withdrawn(f"the committee withdrew this card on {decision.decided_at:%Y-%m-%d}, for good.")
+    until = f", valid until {decision.valid_until}" if decision.valid_until else ""
+    return kind(f"{message} Latest decision: {decision.verdict}, {decision.decided_at:%Y-%m-%d}{until}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
