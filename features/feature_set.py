@@ -125,6 +125,11 @@ class FeatureSet(Mapping[str, Feature]):
         """SHA-256 over the definitions, codes and units included: equal fingerprints compute equal values."""
         return digest(self.to_dict())
 
+    def only(self, *names: str) -> FeatureSet:
+        """Return the set with some of its features, in the order given."""
+        kept = (self[name] for name in names)
+        return FeatureSet(self.name, **{f.name: Expression(f.node, f.fr, f.en, f.direction) for f in kept})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the set as JSON types."""
         return {

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -221,7 +221,7 @@ class Records:
 
     MANIFEST: Final = "records.json"
 
-    def __init__(self, path: Path, manifest: dict[str, object]) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self._manifest = manifest
 
@@ -247,14 +247,15 @@ class Records:
         (self.path / self.MANIFEST).write_text(json.dumps(self._manifest, indent=1, sort_keys=True))
 
     @property
-    def deliveries(self) -> list[dict[str, object]]:
+    def deliveries(self) -> list[dict[str, Any]]:
         """What was appended, in order: name, date, rows, quarantined rows and a digest of each file."""
-        return self._manifest["deliveries"]  # type: ignore[return-value]
+        deliveries: list[dict[str, Any]] = self._manifest["deliveries"]
+        return deliveries
 
     @property
     def shards(self) -> range:
         """Numbers of the shards."""
-        return range(int(self._manifest["shards"]))  # type: ignore[call-overload]
+        return range(int(self._manifest["shards"]))
 
     @property
     def delivered_at(self) -> datetime:
@@ -344,7 +345,7 @@ class Records:
         """Return one shard, merged over deliveries; raise ValueError if a file is not the one taken in."""
         tables = []
         for delivery in self.deliveries:
-            for name, digest in delivery["files"].items():  # type: ignore[attr-defined]
+            for name, digest in delivery["files"].items():
                 if name.startswith(self._folder(shard).name + "/"):
                     if _digest(self.path / name) != digest:
                         raise ValueError(f"{self.path / name} was altered after it was taken in")

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from features.codes import Concept
 from features.digests import digest, digest_folder
 from features.feature_set import FeatureSet
 from serving import refusals
@@ -84,6 +85,13 @@ class Admitted:
     def card_digest(self) -> str:
         """SHA-256 over the card: what the committee decided about."""
         return self.card.digest
+
+    @cached_property
+    def concepts(self) -> tuple[Concept, ...]:
+        """Concepts whose records are read, each once."""
+        artefact = self.artefact
+        sets = artefact.features, artefact.population, artefact.required
+        return tuple(dict.fromkeys(concept for features in sets for concept in features.concepts))
 
     @cached_property
     def measured_ages(self) -> FeatureSet:

@@ -50,9 +50,9 @@ NOTICE: Final = Bilingual(
     en="Research use, not a medical device. This estimate does not replace clinical judgement.",
 )
 DEMONSTRATION_NOTICE: Final = Bilingual(
-    fr=f"DÉMONSTRATION{NARROW}: approuvé par une clé de démonstration, par aucun comité. Ne pas utiliser pour un patient. "
-    + NOTICE.fr,
-    en="DEMONSTRATION: approved by a demonstration key, by no committee. Do not use for a patient. " + NOTICE.en,
+    fr=f"DÉMONSTRATION{NARROW}: approuvé par une clé de démonstration, par aucun comité. "
+    f"Ne pas utiliser pour un patient. {NOTICE.fr}",
+    en=f"DEMONSTRATION: approved by a demonstration key, by no committee. Do not use for a patient. {NOTICE.en}",
 )
 
 

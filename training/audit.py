@@ -174,6 +174,8 @@ def audit(
     thresholds: Sequence[float] = (),
     resamples: int = 200,
     seed: int = 0,
+    *,
+    refused: FollowUp | None = None,
 ) -> Audit:
     """Compute every registered measure by group, and say where the tolerances hold.
 
@@ -188,13 +190,16 @@ def audit(
     groups
         Sensitive attributes of the same rows, one column each. A missing label makes a group of its own.
     clusters
-        Practice of each row, shape ``(n,)``.
+        Practice of each row (or what else is drawn whole in the bootstrap), shape ``(n,)``.
     tolerances
         Lowest and highest acceptable value, by measure; at each threshold where the measure has one.
     thresholds
         Decision thresholds.
     resamples, seed
         Bootstrap replicates, and what makes them reproducible.
+    refused
+        Follow-up of the people the model refused, when they are counted with the others elsewhere: a small
+        number of them must not be had by subtraction from the groups' counts.
 
     Returns
     -------
@@ -220,7 +225,9 @@ def audit(
         raise ValueError("; ".join(faults))
     resampling = Resampling.of(clusters, resamples, seed)
     attributes = tuple(
-        _attribute(str(name), label_groups(groups[name]), values, followup, horizon, columns, resampling, tolerances)
+        _attribute(
+            str(name), label_groups(groups[name]), values, followup, horizon, columns, resampling, tolerances, refused
+        )
         for name in groups.columns
     )
     return Audit(
@@ -290,13 +297,15 @@ def _attribute(
     columns: Sequence[Column],
     resampling: Resampling,
     tolerances: Mapping[str, tuple[float, float]],
+    refused: FollowUp | None,
 ) -> AttributeAudit:
     by_group = values_by_group(risk, followup, horizon, labels, columns)
     rows = {str(label): np.flatnonzero(labels.to_numpy() == label) for label in by_group}
     had_event = close(followup, horizon).cause == EVENT
     events = {label: int(had_event[members].sum()) for label, members in rows.items()}
-    shown_n = dict(zip(rows, mask([len(members) for members in rows.values()]), strict=True))
-    shown_events = dict(zip(rows, mask(list(events.values())), strict=True))
+    lost = 0 if refused is None else int((close(refused, horizon).cause == EVENT).sum())
+    shown_n = dict(zip(rows, mask([*map(len, rows.values()), 0 if refused is None else len(refused)]), strict=False))
+    shown_events = dict(zip(rows, mask([*events.values(), lost]), strict=False))
     audited = []
     replicates: dict[str, Floats] = {}
     for label, members in rows.items():

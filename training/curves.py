@@ -10,9 +10,20 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from features.outcome import EVENT, FollowUp
+from features.outcome import CENSORED, COMPETING, EVENT, FollowUp
 from features.privacy import SMALLEST_COUNT, mask, shown
-from training.measures import Estimate, Resampling, check, columns_of, estimate, interval, replicate
+from training.measures import (
+    CalibrationSpline,
+    Estimate,
+    OutcomeAtHorizon,
+    Resampling,
+    check,
+    columns_of,
+    estimate,
+    interval,
+    replicate,
+    replicate_vector,
+)
 from training.survival import Floats, close
 
 
@@ -103,6 +114,80 @@ def _risk_groups(risk: Floats, had_event: npt.NDArray[np.bool_], groups: int) ->
 
 
 @dataclass(frozen=True)
+class SmoothPoint:
+    """Observed risk at one predicted risk, from a curve through everybody.
+
+    Parameters
+    ----------
+    predicted
+        A risk of the fixed grid: nobody's own.
+    observed, low, high
+        Observed risk of people predicted this, and its 95 % interval (at this point, not of the whole curve).
+    """
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+SMOOTH_GRID: Final = tuple(round(1 / (1 + math.exp(-step / 10)), 6) for step in range(-90, 91))
+"""Where smooth curves are given: steps of a tenth on the logit scale, from 0.012 % up."""
+
+
+def smooth_calibration(
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    clusters: npt.ArrayLike,
+    resamples: int = 200,
+    seed: int = 0,
+) -> list[SmoothPoint]:
+    """Draw observed against predicted risk as a smooth curve, without groups.
+
+    Parameters
+    ----------
+    risk, followup, horizon, clusters, resamples, seed
+        As for `estimate`.
+
+    Returns
+    -------
+    list of SmoothPoint
+        From low to high risk, at the points of `SMOOTH_GRID` between the 1st and the 99th percentile of the
+        predicted risks that have at least 11 people on either side. Empty with fewer than 11 people seen to
+        have the event, or fewer than 11 others, or when the curve does not exist.
+
+    Raises
+    ------
+    ValueError
+        As `estimate`.
+
+    Notes
+    -----
+    The curve is that of `training.measures.CalibrationSpline`, behind the measures ``ici``, ``e50`` and
+    ``e90``; knots are chosen and censoring weights estimated anew in each replicate.
+    """
+    values = check(risk, followup, clusters=clusters)
+    events = int((close(followup, horizon).cause == EVENT).sum())
+    if min(events, len(values) - events) < SMALLEST_COUNT:
+        return []
+    beyond = max(SMALLEST_COUNT, math.ceil(len(values) / 100))
+    lowest, highest = np.partition(values, [beyond - 1, len(values) - beyond])[[beyond - 1, len(values) - beyond]]
+    grid = np.array([point for point in SMOOTH_GRID if lowest <= point <= highest])
+
+    def curve(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
+        fitted = CalibrationSpline.fit(risk, outcome, weights)
+        return np.full(len(grid), np.nan) if fitted is None else fitted(grid)
+
+    point, replicates = replicate_vector(values, followup, horizon, curve, Resampling.of(clusters, resamples, seed))
+    return [
+        SmoothPoint(float(predicted), float(observed), *interval(draws))
+        for predicted, observed, draws in zip(grid, point, replicates.T, strict=True)
+        if math.isfinite(observed)
+    ]
+
+
+@dataclass(frozen=True)
 class DecisionPoint:
     """Net benefit at one threshold, of the model and of flagging everybody; flagging nobody is 0.
 
@@ -185,7 +270,12 @@ HISTOGRAM_EDGES: Final = tuple(step / 40 for step in range(41))
 
 
 def risk_distribution(
-    risk: Floats, followup: FollowUp, horizon: float, edges: Sequence[float] = HISTOGRAM_EDGES
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    edges: Sequence[float] = HISTOGRAM_EDGES,
+    *,
+    refused: FollowUp | None = None,
 ) -> RiskDistribution:
     """Count predicted risks by what was seen by the horizon, unweighted.
 
@@ -195,6 +285,9 @@ def risk_distribution(
         As for `estimate`.
     edges
         Bounds of the bins, increasing.
+    refused
+        Follow-up of those without a risk, when they are counted with the others elsewhere: their number must
+        not be had by subtraction either.
 
     Returns
     -------
@@ -206,13 +299,17 @@ def risk_distribution(
         As `estimate`.
     """
     values = check(risk, followup)
+    status = _status(followup, horizon)
+    others = np.empty(0) if refused is None else _status(refused, horizon)
+    counts = {}
+    for code, name in enumerate(("event", "competing", "event_free", "unknown")):
+        bins, _ = np.histogram(values[status == code], np.asarray(edges))
+        counts[name] = tuple(mask([*bins.tolist(), int((others == code).sum())])[:-1])
+    return RiskDistribution(tuple(map(float, edges)), counts)
+
+
+def _status(followup: FollowUp, horizon: float) -> npt.NDArray[np.int8]:
+    """Return what was seen by the horizon: 0 the event, 1 a competing one, 2 neither until then, 3 unknown."""
     closed = close(followup, horizon)
-    status = np.where((closed.cause == 0) & (closed.duration < horizon), 3, (closed.cause - 1) % 3)
-    names = ("event", "competing", "event_free", "unknown")
-    return RiskDistribution(
-        tuple(map(float, edges)),
-        {
-            name: tuple(mask(np.histogram(values[status == code], np.asarray(edges))[0].tolist()))
-            for code, name in enumerate(names)
-        },
-    )
+    lost = (closed.cause == CENSORED) & (closed.duration < horizon)
+    return np.select([lost, closed.cause == EVENT, closed.cause == COMPETING], [3, 0, 1], 2).astype(np.int8)

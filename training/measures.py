@@ -20,9 +20,11 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from features.outcome import EVENT, FollowUp
 from features.privacy import SMALLEST_COUNT, shown
@@ -234,6 +236,118 @@ def calibration_slope(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) 
     return 1.0 + float(_logistic(np.stack([np.ones(len(risk)), score]), score, outcome)[1])
 
 
+@dataclass(frozen=True, eq=False)
+class CalibrationSpline:
+    """Observed risk as a smooth function of predicted risk.
+
+    Parameters
+    ----------
+    knots
+        On the logit scale, increasing; with fewer than three the curve is a straight line there.
+    coefficients
+        What is added to the logit: constant, slope, then one a spline term.
+
+    Notes
+    -----
+    A logistic regression of the event by the horizon on a restricted cubic spline of logit(risk), with knots
+    where Harrell puts four (5th, 35th, 65th and 95th percentile of risk; Regression Modeling Strategies, 2nd
+    edition, 2015, section 2.4.6), each row weighted by the inverse probability that its status at the horizon
+    is known. So weighted, the event probability is the cumulative incidence among competing events. It is the
+    spline of Austin, Harrell and van Klaveren (2020, doi:10.1002/sim.8570) and of Austin et al. (2022,
+    doi:10.1186/s41512-021-00114-6, with competing events), who fit hazard models to it and so assume
+    proportional hazards, or proportional subdistribution hazards, to deal with censoring; here weights do, as
+    they do in every other measure.
+    """
+
+    knots: Floats
+    coefficients: Floats
+
+    @classmethod
+    def fit(cls, risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Self | None:
+        """Return the curve, or None when there is none: no events, nothing but events, or too few rows."""
+        score = logit(risk)
+        knots = np.unique(logit(quantiles(risk, weights, (0.05, 0.35, 0.65, 0.95))))
+        present = risk[weights > 0]
+        columns = _spline(score, knots) if present.min() < present.max() else np.ones((1, len(risk)))
+        coefficients = _logistic(columns, score, outcome)
+        return cls(knots, coefficients) if np.isfinite(coefficients).all() else None
+
+    def __call__(self, risk: Floats) -> Floats:
+        """Return the observed risk of people predicted each of these risks, same shape."""
+        score = logit(risk)
+        columns = _spline(score, self.knots)[: len(self.coefficients)]
+        return np.asarray(special.expit(score + self.coefficients @ columns), dtype=np.float64)
+
+
+def _spline(score: Floats, knots: Floats) -> Floats:
+    """Return the columns of a restricted cubic spline: constant, line, one a knot but two, straight outside."""
+    middle, spread = (knots[0] + knots[-1]) / 2, max(knots[-1] - knots[0], 1.0)
+    x, at = (score - middle) / spread, (knots - middle) / spread
+    terms = [np.ones_like(x), x]
+    if len(at) > 2:
+        last, before = (np.maximum(x - knot, 0) ** 3 for knot in (at[-1], at[-2]))
+        gap = at[-1] - at[-2]
+        terms += [
+            np.maximum(x - knot, 0) ** 3 - before * (at[-1] - knot) / gap + last * (at[-2] - knot) / gap
+            for knot in at[:-2]
+        ]
+    return np.stack(terms)
+
+
+def quantiles(values: Floats, weights: Floats, shares: Sequence[float]) -> Floats:
+    """Return, for each share, the smallest value that at least that share of people do not exceed."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    wanted = np.asarray(shares) * reached[-1]
+    return np.asarray(values[order[np.searchsorted(reached, wanted * (1 - 1e-12))]], dtype=np.float64)
+
+
+_DISTANCES: Final[WeakKeyDictionary[OutcomeAtHorizon, tuple[Floats, Floats, Floats]]] = WeakKeyDictionary()
+
+
+def _calibration_distances(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
+    """Return the mean, median and 90th percentile of |risk − observed|, fitted once for the three measures."""
+    found = _DISTANCES.get(outcome)
+    if found is None or found[0] is not risk or found[1] is not weights:
+        curve = CalibrationSpline.fit(risk, outcome, weights)
+        summary = np.full(3, np.nan)
+        if curve is not None:
+            distance = np.abs(risk - curve(risk))
+            summary[0] = weights @ distance / weights.sum()
+            summary[1:] = quantiles(distance, weights, (0.5, 0.9))
+        found = _DISTANCES[outcome] = risk, weights, summary
+    return found[2]
+
+
+@measure("ici", "Écart moyen de calibration (ICI)", "Integrated calibration index (ICI)", better="lower", target=0.0)
+def ici(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the mean distance between predicted risk and the smooth curve of observed risk.
+
+    Austin and Steyerberg (2019, doi:10.1002/sim.8281), on the curve of `CalibrationSpline`. Never below 0, so
+    chance alone makes it positive, and more so in replicates: its interval leans upwards, and with few events it is
+    to be read next to the curve.
+    """
+    return float(_calibration_distances(risk, outcome, weights)[0])
+
+
+@measure("e50", "Écart médian de calibration (E50)", "Median calibration error (E50)", better="lower", target=0.0)
+def e50(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the median of the distances that `ici` averages."""
+    return float(_calibration_distances(risk, outcome, weights)[1])
+
+
+@measure(
+    "e90",
+    "90e centile de l’écart de calibration (E90)",
+    "90th percentile of calibration error (E90)",
+    better="lower",
+    target=0.0,
+)
+def e90(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the 90th percentile of the distances that `ici` averages."""
+    return float(_calibration_distances(risk, outcome, weights)[2])
+
+
 @measure("brier", "Score de Brier", "Brier score", better="lower", target=0.0)
 def brier(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
     """Return the mean squared error at the horizon.
@@ -441,19 +555,31 @@ def replicate(
     Rows are put in one order first (risk, then time, cause and cluster): values do not depend on the order
     given, to the last bit, and ranks and survival curves need no sorting in a replicate.
     """
+
+    def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
+        return np.array([point_value(column, risk, outcome, weights) for column in columns])
+
+    return replicate_vector(risk, followup, horizon, values, resampling)
+
+
+def replicate_vector(
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    function: Callable[[Floats, OutcomeAtHorizon, Floats], Floats],
+    resampling: Resampling,
+) -> tuple[Floats, Floats]:
+    """Do what `replicate` does, for any function of risk, outcome and weights that returns ``(m,)`` values."""
     order = np.lexsort((resampling.cluster, followup.cause, followup.duration, risk))
     risk, resampling, closed = risk[order], resampling[order], close(followup[order], horizon)
     timeline = Timeline(closed)
 
-    def values(weights: Floats) -> list[float]:
-        if not weights.any():
-            return [math.nan] * len(columns)
-        outcome = OutcomeAtHorizon.closed(closed, timeline, weights)
-        return [point_value(column, risk, outcome, weights) for column in columns]
+    def values(weights: Floats) -> Floats:
+        return function(risk, OutcomeAtHorizon.closed(closed, timeline, weights), weights)
 
-    point = np.array(values(np.ones(len(risk))))
-    replicates = [values(weights) for weights in resampling.weights()]
-    return point, np.array(replicates, dtype=np.float64).reshape(len(replicates), len(columns))
+    point = values(np.ones(len(risk)))
+    replicates = [values(w) if w.any() else np.full_like(point, np.nan) for w in resampling.weights()]
+    return point, np.array(replicates, dtype=np.float64).reshape(len(replicates), len(point))
 
 
 def interval(replicates: Floats) -> tuple[float, float]:

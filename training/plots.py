@@ -43,16 +43,20 @@ def _scored(evidence: Evidence) -> list[tuple[ModelEvidence, str]]:
 
 
 def calibration(evidence: Evidence) -> Figure:
-    """Draw observed against predicted risk, one panel a model."""
+    """Draw observed against predicted risk, one panel a model: risk groups over the smooth curve and its band."""
     models = _scored(evidence)
     figure = Figure(figsize=(3.6 * len(models), 3.8))
     panels = np.atleast_1d(figure.subplots(1, len(models), sharex=True, sharey=True))
-    top = max((p.high for m, _ in models for p in m.calibration if np.isfinite(p.high)), default=0.3)
+    highest = [p.high for m, _ in models for p in (*m.calibration, *m.smooth)]
+    top = max((high for high in highest if np.isfinite(high)), default=0.3)
     for panel, (model, colour) in zip(panels, models, strict=True):
         points = [p for p in model.calibration if np.isfinite(p.observed)]
         observed = np.array([p.observed for p in points])
         spread = np.abs(np.array([[p.low, p.high] for p in points]).reshape(-1, 2).T - observed)
         panel.plot([0, top], [0, top], color="#555555", lw=1, ls="--")
+        smooth = np.array([[p.predicted, p.observed, p.low, p.high] for p in model.smooth]).reshape(-1, 4).T
+        panel.fill_between(smooth[0], smooth[2], smooth[3], color=colour, alpha=0.15, lw=0)
+        panel.plot(smooth[0], smooth[1], color=colour, lw=1)
         panel.errorbar([p.predicted for p in points], observed, yerr=spread, fmt="o", color=colour, capsize=2, ms=4)
         panel.set_title(model.name, fontsize=10)
         panel.set_xlabel(f"Predicted {evidence.horizon:g}-year risk")

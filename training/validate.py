@@ -11,9 +11,9 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +21,17 @@ import pandas as pd
 from scipy import special, stats
 
 from features.outcome import COMPETING, EVENT, FollowUp
-from features.privacy import mask, shown
+from features.privacy import SMALLEST_COUNT, mask, shown
 from training.curves import (
     DECISION_RANGE,
     CalibrationPoint,
     DecisionPoint,
     RiskDistribution,
+    SmoothPoint,
     calibration_curve,
     decision_curve,
     risk_distribution,
+    smooth_calibration,
 )
 from training.measures import CONFIDENCE, MEASURES, Estimate, columns_of, difference, estimate, smallest_cell
 from training.models import RiskModel
@@ -100,13 +102,16 @@ class ModelEvidence:
     name, title
         Those of the model.
     scored, refused
-        Tested landmarks with and without a risk.
+        Tested landmarks with and without a risk. When a model refuses 1 to 10, neither is shown, nor any other
+        count of its landmarks that would tell them.
     reasons
         Why risks were refused, and how often; empty when the model does not say.
     estimates
         Every measure.
-    calibration, decision, distribution
-        Calibration by risk group, decision curve, and spread of predicted risks (None without any).
+    calibration, smooth
+        Observed against predicted risk: by risk group, and as a smooth curve (empty with too few events).
+    decision, distribution
+        Decision curve, and spread of predicted risks (None without any).
     folds, heterogeneity
         Each fold, and how much they differ.
     """
@@ -118,6 +123,7 @@ class ModelEvidence:
     reasons: dict[str, int | None]
     estimates: tuple[Estimate, ...] = ()
     calibration: tuple[CalibrationPoint, ...] = ()
+    smooth: tuple[SmoothPoint, ...] = ()
     decision: tuple[DecisionPoint, ...] = ()
     distribution: RiskDistribution | None = None
     folds: tuple[FoldEvidence, ...] = ()
@@ -327,7 +333,9 @@ def validate(
         seed=seed,
         models=tuple(judged),
         comparisons=tuple(
-            bench.compare(other, comparator, risks) for other in names if comparator is not None and other != comparator
+            bench.compare(other, comparator, risks, tested)
+            for other in names
+            if comparator is not None and other != comparator
         ),
     )
     return evidence, pd.DataFrame(risks, index=index.index)
@@ -384,74 +392,117 @@ class _Bench:
     ) -> ModelEvidence:
         """Return what the out-of-fold risks of one model show."""
         refused = np.isnan(risk)
-        rows = tested[~refused[tested]]
+        rows, others = tested[~refused[tested]], tested[refused[tested]]
+        scored, left = mask([len(rows), len(others)])
         evidence = ModelEvidence(
             name=model.name,
             title=model.title,
-            scored=shown(len(rows)),
-            refused=shown(len(tested) - len(rows)),
-            reasons=_reasons(model, X.iloc[tested[refused[tested]]]),
+            scored=scored,
+            refused=left,
+            reasons=_reasons(model, X.iloc[others], len(rows)),
         )
         if not len(rows):
             return evidence
+        telling = self._telling(rows, tested)
+        answered = {label: test[~refused[test]] for label, test in folds.items()}
+        in_folds = set().union(*(self._telling(few, folds[label]) for label, few in answered.items()))
         by_fold = tuple(
-            FoldEvidence(label, self._estimate(risk, scored, (), ACROSS_FOLDS))
-            for label, test in folds.items()
-            if len(scored := test[~refused[test]])
+            FoldEvidence(label, self._estimate(risk, few, (), in_folds, ACROSS_FOLDS))
+            for label, few in answered.items()
+            if len(few)
         )
         where = (self.followup[rows], self.horizon, self.clusters[rows])
         return dataclasses.replace(
             evidence,
-            estimates=self._estimate(risk, rows, self.thresholds),
-            calibration=tuple(calibration_curve(risk[rows], *where, resamples=self.resamples, seed=self.seed)),
+            estimates=self._estimate(risk, rows, self.thresholds, telling),
+            calibration=tuple(
+                _hide(point, telling)
+                for point in calibration_curve(risk[rows], *where, resamples=self.resamples, seed=self.seed)
+            ),
+            smooth=tuple(smooth_calibration(risk[rows], *where, self.resamples, self.seed)),
             decision=tuple(
                 DecisionPoint(
                     point.threshold,
-                    *(self._show(each, rows, risk, alone=True) for each in (point.model, point.treat_all)),
+                    *(self._show(each, rows, telling, risk, alone=True) for each in (point.model, point.treat_all)),
                 )
                 for point in decision_curve(risk[rows], *where, decision_range, self.resamples, self.seed)
             ),
-            distribution=risk_distribution(risk[rows], self.followup[rows], self.horizon),
+            distribution=risk_distribution(
+                risk[rows], self.followup[rows], self.horizon, refused=self.followup[others]
+            ),
             folds=by_fold,
             heterogeneity=tuple(
                 across_folds([fold.estimates[position] for fold in by_fold]) for position in range(len(ACROSS_FOLDS))
             ),
         )
 
-    def compare(self, model: str, comparator: str, risks: Mapping[str, Floats]) -> Comparison:
+    def compare(self, model: str, comparator: str, risks: Mapping[str, Floats], tested: Positions) -> Comparison:
         """Return the differences between two models on the rows both scored."""
         a, b = risks[model], risks[comparator]
-        rows = np.flatnonzero(~np.isnan(a) & ~np.isnan(b))
+        by_a, by_b = (tested[~np.isnan(risk[tested])] for risk in (a, b))
+        rows = np.intersect1d(by_a, by_b)
         if not len(rows):
             return Comparison(model, comparator, ())
         where = (self.followup[rows], self.horizon, self.clusters[rows], self.thresholds)
         found = difference(a[rows], b[rows], *where, self.resamples, self.seed, COMPARED)
-        return Comparison(model, comparator, tuple(self._show(each, rows, a, b) for each in found))
+        telling = self._telling(rows, tested, by_a, by_b)
+        return Comparison(model, comparator, tuple(self._show(each, rows, telling, a, b) for each in found))
+
+    def _telling(self, rows: Positions, *wholes: Positions) -> set[str]:
+        """Return which counts of these rows would tell a small count of the others in a whole counted elsewhere."""
+        had_event = close(self.followup, self.horizon).cause == EVENT
+        telling = set()
+        for whole in wholes:
+            n = len(rows), len(whole) - len(rows)
+            events = int(had_event[rows].sum()), int(had_event[whole].sum() - had_event[rows].sum())
+            event_free = n[0] - events[0], n[1] - events[1]
+            telling |= {"n"} if 0 < n[1] < SMALLEST_COUNT else set()
+            telling |= {"events"} if 0 < events[1] < SMALLEST_COUNT or 0 < event_free[1] < SMALLEST_COUNT else set()
+        return telling
 
     def _estimate(
-        self, risk: Floats, rows: Positions, thresholds: Sequence[float], measures: Sequence[str] | None = None
+        self,
+        risk: Floats,
+        rows: Positions,
+        thresholds: Sequence[float],
+        telling: Set[str],
+        measures: Sequence[str] | None = None,
     ) -> tuple[Estimate, ...]:
         where = (self.followup[rows], self.horizon, self.clusters[rows], thresholds)
         found = estimate(risk[rows], *where, self.resamples, self.seed, measures)
-        return tuple(self._show(each, rows, risk) for each in found)
+        return tuple(self._show(each, rows, telling, risk) for each in found)
 
-    def _show(self, found: Estimate, rows: Positions, *risks: Floats, alone: bool = False) -> Estimate:
+    def _show(
+        self, found: Estimate, rows: Positions, telling: Set[str], *risks: Floats, alone: bool = False
+    ) -> Estimate:
         """Return an estimate as it may be shown, ``alone`` or next to others at the same threshold."""
         column = (MEASURES[found.measure], found.threshold)
         crossed = not alone or found.threshold in self.thresholds
         followup = self.followup[rows]
-        return found.suppressed(
-            min(smallest_cell(risk[rows], followup, self.horizon, column, crossed=crossed) for risk in risks)
-        )
+        smallest = min(smallest_cell(risk[rows], followup, self.horizon, column, crossed=crossed) for risk in risks)
+        return _hide(found.suppressed(smallest), telling)
 
 
-def _reasons(model: RiskModel, X: pd.DataFrame) -> dict[str, int | None]:
-    """Count why a model refused these rows, when its ``refusals(X)`` gives one reason a row."""
+Counted = TypeVar("Counted", Estimate, CalibrationPoint)
+
+
+def _hide(found: Counted, telling: Set[str]) -> Counted:
+    """Return an estimate or a point without the counts named."""
+    return dataclasses.replace(
+        found,
+        n=None if "n" in telling else found.n,
+        events=None if "events" in telling else found.events,
+    )
+
+
+def _reasons(model: RiskModel, X: pd.DataFrame, scored: int) -> dict[str, int | None]:
+    """Count why a model refused these rows and ``scored`` others not, when ``refusals(X)`` gives one reason a row."""
     refusals = getattr(model, "refusals", None)
     if refusals is None or not len(X):
         return {}
     counts = Counter(str(reason) for reason in refusals(X))
-    return dict(zip(sorted(counts), mask([counts[reason] for reason in sorted(counts)]), strict=True))
+    masked = mask([*(counts[reason] for reason in sorted(counts)), scored])
+    return dict(zip(sorted(counts), masked[:-1], strict=True))
 
 
 def across_folds(estimates: Sequence[Estimate]) -> Heterogeneity:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -18,12 +16,9 @@ from sksurv.metrics import brier_score, cumulative_dynamic_auc
 from sksurv.util import Surv
 
 from features.outcome import FollowUp
-from features.privacy import mask
 from training import measures
-from training.curves import CalibrationPoint, calibration_curve, decision_curve, risk_distribution
-from training.measures import MEASURES, Estimate, OutcomeAtHorizon, difference, estimate, measure, smallest_cell
+from training.measures import MEASURES, CalibrationSpline, Estimate, OutcomeAtHorizon, difference, estimate, measure, smallest_cell
 from training.survival import Floats, aalen_johansen
-from training.tree import JsonTree
 
 HORIZON = 10.0
 
@@ -209,6 +204,90 @@ def test_people_of_one_practice_are_not_independent() -> None:
     assert width["practice"] > 2 * width["person"]
 
 
+# --- Smooth calibration ---------------------------------------------------------------------------
+
+
+DISTANCES = ("ici", "e50", "e90")
+
+
+def expit(score: Floats) -> Floats:
+    return 1 / (1 + np.exp(-score))
+
+
+def test_distances_of_the_truth_are_near_nothing() -> None:
+    found = []
+    for seed in range(4):
+        truth, followup, _ = population(20_000, seed, departure=0.12)
+        assert (followup.cause == 0).mean() > 0.6
+        found.append(values(truth, followup, *DISTANCES))
+    assert (np.mean(found, axis=0) < [0.010, 0.008, 0.020]).all()
+    few = values(*population(500, 0, departure=0.12)[:2], *DISTANCES)
+    assert (np.array(few) > np.mean(found, axis=0)).all()  # chance alone makes a distance
+
+
+def test_distances_of_a_shifted_logit_are_those_of_the_formula() -> None:
+    truth, followup, _ = population(40_000, 21)
+    risk = expit(measures.logit(truth) - 0.7)
+    distance = np.abs(risk - truth)
+    wanted = [distance.mean(), np.quantile(distance, 0.5), np.quantile(distance, 0.9)]
+    assert_allclose(values(risk, followup, *DISTANCES), wanted, rtol=0.06)
+
+
+def test_the_smooth_curve_bends() -> None:
+    truth, followup, _ = population(40_000, 22)
+    risk = np.where(truth < 0.15, truth / 2, truth - 0.075)
+    outcome = OutcomeAtHorizon.of(followup, HORIZON)
+    curve = CalibrationSpline.fit(risk, outcome, np.ones(len(risk)))
+    assert curve is not None
+    at = np.array([0.03, 0.06, 0.1, 0.2, 0.3])
+    assert_allclose(curve(at), np.where(at < 0.075, at * 2, at + 0.075), rtol=0.1)
+
+
+def test_one_distance_asks_for_no_more_than_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+    fit = CalibrationSpline.fit.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(CalibrationSpline, "fit", classmethod(lambda cls, *of: fits.append(1) or fit(cls, *of)))
+    risk, followup, practice = population(500, 23)
+    together = estimate(risk, followup, HORIZON, practice, resamples=5, measures=DISTANCES)
+    assert len(fits) == 6
+    apart = [estimate(risk, followup, HORIZON, practice, resamples=5, measures=[name])[0] for name in DISTANCES]
+    assert together == apart
+    outcome, ones = OutcomeAtHorizon.of(followup, HORIZON), np.ones(500)
+    assert measures.ici(risk, outcome, ones) != measures.ici(risk / 2, outcome, ones)
+
+
+def test_distances_do_not_depend_on_row_order() -> None:
+    risk, followup, cluster = population(600, 24)
+    order = np.random.default_rng(24).permutation(600)
+    one, other = (
+        estimate(risk[rows], followup[rows], HORIZON, cluster[rows], resamples=5, measures=DISTANCES)
+        for rows in (np.arange(600), order)
+    )
+    assert [repr(each) for each in one] == [repr(each) for each in other]
+    outcome, ones = OutcomeAtHorizon.of(followup[order], HORIZON), np.ones(600)
+    assert_allclose(measures.ici(risk[order], outcome, ones), one[0].value, rtol=1e-8)
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 3, 4, 7])
+def test_a_few_distinct_risks_have_a_curve_too(distinct: int) -> None:
+    truth, followup, _ = population(4000, 25)
+    risk = np.quantile(truth, (np.arange(4000) % distinct + 0.5) / distinct)
+    observed = [values(risk[at], followup[at], "observed")[0] for at in (risk == level for level in np.unique(risk))]
+    wanted = np.abs(np.unique(risk) - observed)
+    found = values(risk, followup, *DISTANCES)
+    # Censoring is estimated in everybody, not within each level, hence the tolerance.
+    assert_allclose(found[0], wanted.mean(), atol=0.02 if distinct > 4 else 0.01)
+    assert found[1] <= found[2] <= wanted.max() + 0.03
+
+
+def test_quantiles_are_those_of_repeated_rows() -> None:
+    rng = np.random.default_rng(26)
+    row, weight = rng.integers(0, 9, 30) / 10, rng.integers(0, 4, 30)
+    shares = (0.05, 0.25, 0.5, 0.9, 1.0)
+    repeated = np.quantile(np.repeat(row, weight), shares, method="inverted_cdf")
+    assert_allclose(measures.quantiles(row, weight.astype(np.float64), shares), repeated)
+
+
 # --- Invariants -----------------------------------------------------------------------------------
 
 
@@ -230,7 +309,7 @@ def everything(risk: Floats, followup: FollowUp, weights: Floats) -> list[float]
     return [
         measures.point_value(column, risk, outcome, weights)
         for column in measures.columns_of(None, (0.1, 0.5))
-        if column[0].name not in {"calibration_intercept", "calibration_slope"}
+        if column[0].name not in {"calibration_intercept", "calibration_slope", "ici", "e50", "e90"}
     ]
 
 
@@ -254,7 +333,13 @@ def test_a_weight_of_two_is_two_rows_for_calibration_too() -> None:
     rows = np.repeat(np.arange(400), weight)
     once = OutcomeAtHorizon.of(followup, HORIZON, weight.astype(np.float64))
     twice = OutcomeAtHorizon.of(followup[rows], HORIZON)
-    for function in (measures.calibration_intercept, measures.calibration_slope):
+    for function in (
+        measures.calibration_intercept,
+        measures.calibration_slope,
+        measures.ici,
+        measures.e50,
+        measures.e90,
+    ):
         assert_allclose(
             function(risk, once, weight.astype(np.float64)),
             function(risk[rows], twice, np.ones(len(rows))),
@@ -303,7 +388,7 @@ def test_an_estimate_says_what_it_rests_on() -> None:
     assert [each.threshold for each in found if each.measure == "ppv"] == [0.1, 0.2]
     for each in found:
         assert (each.n, each.events) == (500, (followup.cause == 1).sum())
-        assert each.low <= each.value <= each.high or each.measure in {"ipa", "brier"}
+        assert each.low <= each.value <= each.high or each.measure in {"ipa", "brier", *DISTANCES}
     assert found == estimate(risk, followup, HORIZON, practice, (0.1, 0.2), resamples=20)
     assert found != estimate(risk, followup, HORIZON, practice, (0.1, 0.2), resamples=20, seed=1)
 
@@ -375,65 +460,7 @@ def test_a_measure_has_its_own_name_and_a_target_to_be_near() -> None:
         measure("other", "Autre", "Other", better="target")
 
 
-# --- Curves ---------------------------------------------------------------------------------------
-
-
-def test_calibration_curve_lies_on_the_diagonal_for_the_truth() -> None:
-    truth, followup, practice = population(8000, 18)
-    curve = calibration_curve(truth, followup, HORIZON, practice, resamples=100)
-    assert len(curve) == 10
-    assert sum(point.n or 0 for point in curve) == 8000
-    assert [point.predicted for point in curve] == sorted(point.predicted for point in curve)
-    assert sum(point.low < point.predicted < point.high for point in curve) >= 8
-
-
-def test_small_risk_groups_are_merged_and_equal_risks_stay_together() -> None:
-    risk, practice = np.repeat([0.1, 0.2, 0.3], 100), np.arange(300) % 20
-    event = np.concatenate([np.arange(100) < many for many in (5, 8, 30)])
-    curve = calibration_curve(risk, follow(np.full(300, 10.0), event), HORIZON, practice, resamples=20)
-    assert [(point.n, point.events) for point in curve] == [(200, 13), (100, 30)]
-    assert_allclose([point.observed for point in curve], [13 / 200, 0.3])
-    none = calibration_curve(risk, follow(np.full(300, 10.0), np.arange(300) < 4), HORIZON, practice, resamples=5)
-    assert len(none) == 1
-    assert (none[0].n, none[0].events) == (300, None)
-    assert math.isnan(none[0].observed)
-
-
-def test_decision_curve_of_the_truth_beats_treating_all_and_none() -> None:
-    truth, followup, practice = population(8000, 19)
-    curve = decision_curve(truth, followup, HORIZON, practice, (0.05, 0.1, 0.2), resamples=20)
-    assert [point.threshold for point in curve] == [0.05, 0.1, 0.2]
-    for point in curve:
-        assert point.model.value > max(0, point.treat_all.value) - 1e-9
-        assert point.model.low < point.model.value < point.model.high
-
-
-def test_risk_distribution_counts_everybody_once() -> None:
-    risk, followup, _ = population(5000, 20)
-    found = risk_distribution(risk, followup, HORIZON, (0.0, 0.5, 1.0))
-    seen = {
-        "event": followup.cause == 1,
-        "competing": followup.cause == 2,
-        "event_free": (followup.cause == 0) & (followup.duration == HORIZON),
-        "unknown": (followup.cause == 0) & (followup.duration < HORIZON),
-    }
-    for name, rows in seen.items():
-        total = [int((rows & (risk < 0.5)).sum()), int((rows & (risk >= 0.5)).sum())]
-        assert found.counts[name] == tuple(mask(total))
-
-
-@pytest.mark.parametrize(
-    ("counts", "shown"),
-    [
-        ([50, 10, 30], [50, None, None]),  # 10 could be had by subtraction, so 30 goes too
-        ([50, 6, 7, 30], [50, None, None, 30]),
-        ([50, 0, 30], [50, None, 30]),
-        ([3, 2], [None, None]),
-        ([11, 12], [11, 12]),
-    ],
-)
-def test_small_counts_are_masked(counts: list[int], shown: list[int | None]) -> None:
-    assert mask(counts) == shown
+# --- Small counts --------------------------------------------------------------------------------
 
 
 def test_a_value_that_would_tell_a_small_count_is_masked() -> None:
@@ -455,40 +482,3 @@ def test_the_smallest_group_behind_a_measure() -> None:
     assert cell("sensitivity", 0.2) == cell("net_benefit", 0.2) == 3
     assert cell("net_benefit", 0.2, crossed=False) == 30
     assert cell("net_benefit", 0.9, crossed=False) == 0
-
-
-# --- JSON -----------------------------------------------------------------------------------------
-
-
-def test_an_estimate_is_json() -> None:
-    found = Estimate("auc", 0.712345678, math.nan, math.inf, 50, None).to_dict()
-    assert json.loads(json.dumps(found, allow_nan=False)) == {
-        "measure": "auc",
-        "value": 0.712346,
-        "low": None,
-        "high": None,
-        "n": 50,
-        "events": None,
-        "threshold": None,
-    }
-
-
-@dataclass(frozen=True)
-class Leafy(JsonTree):
-    points: tuple[CalibrationPoint, ...]
-    bounds: dict[str, tuple[float, float]]
-    best: Estimate | None
-
-
-def test_a_tree_comes_back_as_it_went() -> None:
-    tree = Leafy(
-        (CalibrationPoint(0.1, 0.2, math.nan, 0.3, 12, None),),
-        {"b": (0.1, 1.0), "a": (2.0, 3.0)},
-        Estimate("auc", 0.7, 0.6, 0.8, 50, 20),
-    )
-    text = tree.to_json()
-    assert Leafy.from_json(text).to_json() == text
-    assert Leafy.from_json(text).best == tree.best
-    assert text.index('"best"') < text.index('"bounds"') < text.index('"points"')
-    with pytest.raises(ValueError, match=r"Leafy should have the fields .*'points'"):
-        Leafy.from_json('{"points":[]}')

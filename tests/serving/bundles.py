@@ -1,0 +1,120 @@
+"""Complete bundles made in a moment, for tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import TypeAdapter, ValidationError
+
+from features.catalogue.cardiovascular import ADULTS_40_TO_79, CARDIOVASCULAR, REQUIRED_MEASUREMENTS
+from features.digests import canonical, digest, digest_folder
+from tests.training import people
+from training.artefact import Artefact, save
+from training.card import SECTIONS, ModelCard
+from training.committee import Decision, Ledger, Verdict, Votes
+from training.models import CensoringWeighted, gradient_boosting, logistic_regression
+
+NOW = datetime(2026, 3, 2, 9)
+DECIDED = datetime(2026, 1, 15, 18)
+VALID_UNTIL = date(2027, 1, 15)
+
+DOCUMENTS = {
+    name: {"format": 1, "models": [], "name": name, "rate": 0.25} for name in ("evidence", "audit", "explanation")
+}
+SOMETHING: tuple[Any, ...] = (
+    {"reason": {"fr": "Bundle d’essai.", "en": "Test bundle."}},
+    {"fr": "Bundle d’essai.", "en": "Test bundle."},
+    "test",
+    10.0,
+    {"python": "3"},
+    {"first": "2015-01-01T00:00:00", "last": "2026-01-01T00:00:00", "delivered_at": "2026-01-02T00:00:00"},
+    {"responsible": "Test", "signed_on": "2026-01-10"},
+)
+
+
+def trained(model: CensoringWeighted, folder: Path) -> None:
+    """Train on made-up people and write the model folder."""
+    X = people.features(2000)
+    artefact = Artefact(
+        "cardiovascular",
+        model.fit(X, people.followup(X)),
+        CARDIOVASCULAR,
+        ADULTS_40_TO_79,
+        REQUIRED_MEASUREMENTS,
+        "score2",
+    )
+    save(artefact, folder, X)
+
+
+def linear() -> CensoringWeighted:
+    return logistic_regression()
+
+
+def boosted() -> CensoringWeighted:
+    return gradient_boosting(CARDIOVASCULAR)
+
+
+def card(digests: Mapping[str, str], demonstration: bool = False) -> ModelCard:
+    """Return a card whose every field says something, without meaning anything."""
+    identity = {
+        "name": "cardiovascular",
+        "version": "1.2.0",
+        "study": "cardiovascular",
+        "model": "lightgbm",
+        "created_at": datetime(2026, 1, 10),
+        "demonstration": demonstration,
+    }
+    given = {"identity": identity, "traceability": dict(digests)}
+    sections = {}
+    for name, section in SECTIONS.items():
+        values = dict(given.get(name, {}))
+        for field, about in section.model_fields.items():
+            if field not in values:
+                values[field] = _something(about.rebuild_annotation())
+        sections[name] = section(**values)
+    return ModelCard(**sections).final()
+
+
+def _something(annotation: Any) -> Any:
+    for value in (*SOMETHING, digest("")):
+        try:
+            return TypeAdapter(annotation).validate_python(value)
+        except ValidationError:
+            continue
+    raise AssertionError(f"nothing here fits {annotation}")
+
+
+def decide(bundle: Path, key: Ed25519PrivateKey, verdict: Verdict = "approved", **changes: Any) -> None:
+    """Add a decision about the bundle's card to its ledger."""
+    card_digest = json.loads((bundle / "card.json").read_bytes())["digest"]
+    values: dict[str, Any] = {
+        "card_digest": card_digest,
+        "verdict": verdict,
+        "reasons": {"fr": "Essai.", "en": "Test."},
+        "decided_at": DECIDED,
+        "valid_until": VALID_UNTIL if verdict in ("approved", "reinstated") else None,
+        "votes": Votes(in_favour=5, against=1, quorum=4),
+    }
+    Ledger(bundle / "ledger.jsonl").append(Decision(**(values | changes)), key)
+
+
+def assemble(bundle: Path, model: Path, demonstration: bool = False, **digests: str) -> None:
+    """Write everything about a model folder that is in ``bundle / "model"`` already, except a decision."""
+    assert model == bundle / "model"
+    for name, document in DOCUMENTS.items():
+        (bundle / f"{name}.json").write_bytes(canonical(document))
+    found = {
+        "feature_set_fingerprint": CARDIOVASCULAR.fingerprint,
+        "model_digest": digest_folder(model),
+        **{f"{name}_digest": digest(document) for name, document in DOCUMENTS.items()},
+    }
+    written = card(found | digests, demonstration)
+    (bundle / "card.json").write_text(written.to_json())
+    for language, title in (("fr", "Carte de modèle"), ("en", "Model card")):
+        page = f'<!DOCTYPE html><html lang="{language}"><title>{title}</title><h1>{title}</h1></html>'
+        (bundle / f"card.{language}.html").write_text(page)
