@@ -210,7 +210,7 @@ class _Evaluation:
             case Age(birth):
                 return self._age(birth)
             case Constant(value):
-                return np.full(len(self.as_of), float(value))
+                return np.full(len(self.as_of), np.nan if value is None else float(value))
             case Arithmetic(operator, left, right):
                 return _arithmetic(operator, self.value(left), self.value(right))
             case Comparison(operator, left, right):

@@ -144,9 +144,9 @@ class Age:
 
 @dataclass(frozen=True)
 class Constant:
-    """A number or a condition that is always the same."""
+    """A number or a condition that is always the same; None is a missing number."""
 
-    value: float | bool
+    value: float | bool | None
 
     @property
     def type(self) -> Type:
@@ -394,6 +394,11 @@ class Expression:
     def default(self, value: float | bool) -> Expression:
         """Return the value, or another one where it is missing."""
         return when(self.missing()).then(value).otherwise(self)
+
+    def where(self, condition: Expression) -> Expression:
+        """Return the number where a condition holds, missing elsewhere."""
+        node = _number(self, "where()")
+        return Expression(Choice(_condition(condition, "where()"), node, Constant(None)))
 
     def years_ago(self) -> Expression:
         """Return how many years before ``as_of`` the record that `latest` or `first` takes happened."""

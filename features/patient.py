@@ -94,7 +94,7 @@ class _Evaluation:
                 records = self.records(birth, None, valued=False)
                 return years_between(records[-1].happened_at, self.as_of) if records else None
             case Constant(value):
-                return float(value)
+                return None if value is None else float(value)
             case Arithmetic(operator, left, right):
                 return _arithmetic(operator, self.value(left), self.value(right))
             case Comparison(operator, left, right):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,8 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    RootModel,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -200,11 +202,14 @@ class Comparator(Closed):
     refusal: Note | None
 
 
+Direction = Literal["raises", "lowers", "none"]
+
+
 class Reason(Closed):
     """What one feature does to this patient's risk, in the model's own terms: an association, not a cause."""
 
     feature: str
-    direction: Annotated[Literal["raises", "lowers", "none"], Field(description="What it does to the risk.")]
+    direction: Annotated[Direction, Field(description="What it does to the risk.")]
     contribution: Annotated[float, Field(description="What it adds to the log-odds of the event (Shapley value).")]
     fr: str
     en: str
@@ -232,6 +237,7 @@ class Missing(Closed):
 class Answered(Closed):
     """What every answer says about itself."""
 
+    kind: str
     as_of: UtcMoment
     model: ModelIdentity
     card: CardIdentity
@@ -262,6 +268,29 @@ class Abstention(Answered):
 
 
 Answer = Annotated[Risk | Abstention, Field(discriminator="kind")]
+
+
+class AnswerBody(RootModel[Answer]):
+    """The body of an answer."""
+
+
+class Served(Closed):
+    """A model that is served, and under which approval."""
+
+    model: ModelIdentity
+    card: CardIdentity
+    horizon_years: float
+    approved_until: date
+    demonstration: bool
+    notice: Bilingual
+    ready: Annotated[bool, Field(description="False once the approval is over.")]
+    pages: Annotated[dict[str, str], Field(description="Addresses of the model card, by language.")]
+
+
+class Models(Closed):
+    """All models served here; none where the gate refused the bundle."""
+
+    models: tuple[Served, ...]
 
 
 # --- From the request to a history ------------------------------------------------------------------------
@@ -332,43 +361,52 @@ def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | 
     return Reading(History(tuple(kept)), as_of, tuple(warnings))
 
 
-# --- Faults -----------------------------------------------------------------------------------------------
+# --- Problems ---------------------------------------------------------------------------------------------
+
+
+class Fault(Closed):
+    """One thing wrong with a request: where it is and what is expected there. What was sent is never repeated."""
+
+    where: str
+    expected: str
+    code: str
+
+
+class Problem(Closed):
+    """Why a request was not answered."""
+
+    code: str
+    message: str
+    faults: tuple[Fault, ...] = ()
+
 
 EXPECTED: Final[dict[str, str]] = {
-    "missing": "this field is required",
-    "extra_forbidden": "no such field",
+    "missing": "this field, which is required",
     "string_type": "a string",
     "float_type": "a number",
     "finite_number": "a finite number",
     "less_than_equal": f"a number from -{LARGEST_VALUE:g} to {LARGEST_VALUE:g}",
     "greater_than_equal": f"a number from -{LARGEST_VALUE:g} to {LARGEST_VALUE:g}",
+    "list_type": "a list",
     "too_short": f"from 1 to {MOST_RECORDS} records",
     "too_long": f"from 1 to {MOST_RECORDS} records",
+    "model_type": "an object",
     "string_too_short": f"from 1 to {LONGEST_CODE} characters",
     "string_too_long": f"from 1 to {LONGEST_CODE} characters",
-    "list_type": "a list",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-    "string_pattern_mismatch": "printable ASCII characters, 24 at most, such as mm[Hg]",
+    "string_pattern_mismatch": "from 1 to 24 printable ASCII characters, such as mm[Hg]",
 }
 
 
-def faults(errors: Iterable[Any]) -> list[dict[str, str]]:
-    """Return where each fault of a request is and what is expected there. No value that was sent is repeated.
-
-    Parameters
-    ----------
-    errors
-        ``ValidationError.errors()`` of pydantic.
-    """
+def faults_of(error: ValidationError) -> tuple[Fault, ...]:
+    """Return all that is wrong with a request, without a word of what was sent."""
     found = []
-    for error in errors:
-        kind, where = error["type"], [str(part) for part in error["loc"]]
+    for each in error.errors(include_input=False, include_url=False):
+        kind, where = each["type"], [str(part) for part in each["loc"]]
         if kind == "extra_forbidden":
             where[-1] = "(unknown field)"  # its name was sent too
             allowed = ClinicalRecord.model_fields if "records" in where else ScoreRequest.model_fields
             expected = f"one of {', '.join(allowed)}"
         else:
-            expected = EXPECTED.get(kind, error["msg"])
-        found.append({"where": ".".join(where) or "(body)", "expected": expected, "code": kind})
-    return found
+            expected = EXPECTED.get(kind, each["msg"])
+        found.append(Fault(where=".".join(where) or "(body)", expected=expected, code=kind))
+    return tuple(found)

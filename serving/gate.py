@@ -7,15 +7,16 @@ private copy, before a byte of the model is parsed: what is loaded is what was v
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from features.codes import Concept
 from features.digests import digest, digest_folder
@@ -68,12 +69,15 @@ class Admitted:
         The committee's latest decision about the card.
     demonstration
         Whether the approval is a demonstration, which every answer and page must say.
+    documents
+        Evidence, audit and explanation, as JSON values, in this order.
     """
 
     artefact: Artefact
     card: ModelCard
     decision: Decision
     demonstration: bool
+    documents: Mapping[str, Any]
 
     @property
     def model_digest(self) -> str:
@@ -134,6 +138,7 @@ def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: s
         status = _status(copy / "ledger.jsonl", card, trusted_keys, now, ledger_head)
         if status.kind != "approved" or status.decision is None:
             raise _refusal(status)
+        documents = {name: json.loads((copy / f"{name}.json").read_bytes()) for name in DOCUMENTS}
         try:
             artefact = load(copy / "model")
         except UnusableModel as error:
@@ -146,7 +151,8 @@ def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: s
             f"the model computes the features {artefact.features.fingerprint[:12]}…, its card describes "
             f"{str(described)[:12]}…. Make the card again from the run that trained the model."
         )
-    return Admitted(artefact, card, status.decision, status.demonstration or card.identity.demonstration)
+    demonstration = status.demonstration or card.identity.demonstration
+    return Admitted(artefact, card, status.decision, demonstration, documents)
 
 
 @contextmanager

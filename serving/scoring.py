@@ -21,11 +21,11 @@ import pandas as pd
 from features.feature_set import Feature, FeatureSet
 from features.language import YEAR
 from features.records import History, Shard, to_microseconds
+from serving.comparison import category, compare
 from serving.contract import (
     Abstention,
     CardIdentity,
-    Category,
-    Comparator,
+    Direction,
     Input,
     Missing,
     ModelIdentity,
@@ -35,15 +35,11 @@ from serving.contract import (
 )
 from serving.gate import Admitted
 from training.committee import Bilingual
-from training.published.categories import LABELS, esc_2021
-from training.published.comparators import framingham_2008, score2
 from training.reasons import NARROW, sentence
 
 DECIMALS: Final = 6
 REASONS: Final = 5
-ESC_HORIZON: Final = 10.0
-ESC_SCHEME: Final = "ESC 2021"
-COMPARATORS: Final = {model.name: model for model in (score2(), framingham_2008())}
+Row = Mapping[str, float | None]
 
 NOTICE: Final = Bilingual(
     fr="Usage de recherche, pas un dispositif médical. Cette estimation ne remplace pas le jugement du médecin.",
@@ -126,63 +122,24 @@ def score_many(
 def answers(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk | Abstention]:
     """Return one answer a row of the frames, each at its own time."""
     artefact = admitted.artefact
+    conditions = artefact.population, artefact.required
     unmet = [
-        [
-            *_unmet(artefact.population, frames.population.iloc[row]),
-            *_unmet(artefact.required, frames.required.iloc[row]),
-        ]
-        for row in range(len(as_of))
+        (*_unmet(conditions[0], population), *_unmet(conditions[1], required))
+        for population, required in zip(_rows(frames.population), _rows(frames.required), strict=True)
     ]
     answered = [row for row, reasons in enumerate(unmet) if not reasons]
+    signed = signature(admitted)
     risks = iter(_risks(admitted, frames.rows(answered), [as_of[row] for row in answered]) if answered else [])
     return [
-        Abstention(**_signature(admitted, moment), reasons=tuple(reasons)) if reasons else next(risks)
+        Abstention(**signed, as_of=moment, reasons=reasons) if reasons else next(risks)
         for moment, reasons in zip(as_of, unmet, strict=True)
     ]
 
 
-def _unmet(conditions: FeatureSet, values: pd.Series[float]) -> list[Note]:
-    """Return the conditions that are not true; a missing one is not."""
-    return [
-        Note(code=name, fr=condition.fr, en=condition.en)
-        for name, condition in conditions.items()
-        if values[name] != 1.0
-    ]
-
-
-def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk]:
-    """Return the risks of people who may be given one."""
-    model, features = admitted.artefact.model, frames.features
-    horizon = float(model.horizon_)
-    risks = model.risk(features, horizon).round(DECIMALS)
-    _, contributions = model.contributions(features)
-    contributions = contributions.round(DECIMALS)
-    comparators = _comparators(admitted, features)
-    found = []
-    for row, moment in enumerate(as_of):
-        values = [_value(value) for value in features.iloc[row]]
-        ages = {name: _value(age) for name, age in frames.ages.iloc[row].items()}
-        named = list(zip(admitted.artefact.features.values(), values, strict=True))
-        found.append(
-            Risk(
-                **_signature(admitted, moment),
-                risk=float(risks[row]),
-                horizon_years=horizon,
-                category=_category(float(risks[row]), horizon, features, row),
-                comparator=comparators[row],
-                reasons=_reasons(named, contributions.iloc[row], ages),
-                inputs=tuple(_input(f, v, ages.get(f.name), moment) for f, v in named if v is not None),
-                missing=tuple(Missing(feature=f.name, fr=f.fr, en=f.en) for f, v in named if v is None),
-            )
-        )
-    return found
-
-
-def _signature(admitted: Admitted, as_of: datetime) -> dict[str, Any]:
-    """Return what every answer says about itself."""
+def signature(admitted: Admitted) -> dict[str, Any]:
+    """Return what everything that is said in the name of a model says about it."""
     artefact, card = admitted.artefact, admitted.card
     return {
-        "as_of": as_of,
         "model": ModelIdentity(
             study=artefact.study,
             name=artefact.model.name,
@@ -196,93 +153,72 @@ def _signature(admitted: Admitted, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def _category(risk: float, horizon: float, features: pd.DataFrame, row: int) -> Category | None:
-    """Return the ESC 2021 category, None where the scheme does not apply: another horizon, or no age."""
-    if horizon != ESC_HORIZON or "age" not in features:
-        return None
-    code = esc_2021(risk, float(features["age"].iloc[row]))
-    return Category(scheme=ESC_SCHEME, code=code, **LABELS[code])
-
-
-def _comparators(admitted: Admitted, features: pd.DataFrame) -> list[Comparator | None]:
-    """Return what the published score says of each person."""
-    published = COMPARATORS.get(admitted.artefact.comparator)
-    if published is None:
-        return [None] * len(features)
-    risks = published.risk(features, ESC_HORIZON).round(DECIMALS)
-    refusals = published.refusals(features)
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a frame of numbers, None where a value is missing."""
+    names = list(frame.columns)
     return [
-        Comparator(
-            name=published.name,
-            title=published.title,
-            risk=None if np.isnan(risk) else float(risk),
-            category=None if np.isnan(risk) else _category(float(risk), ESC_HORIZON, features, row),
-            refusal=_refusal(refusal, admitted.artefact.features) if np.isnan(risk) else None,
-        )
-        for row, (risk, refusal) in enumerate(zip(risks, refusals, strict=True))
+        {name: None if math.isnan(value) else value for name, value in zip(names, row, strict=True)}
+        for row in frame.to_numpy(dtype=np.float64).tolist()
     ]
 
 
-def _refusal(reason: str, features: FeatureSet) -> Note:
-    """Return a published score's refusal, which names a feature, for readers."""
-    kind, _, name = reason.partition(" ")
-    if reason.startswith("age outside"):
-        ages = reason.removeprefix("age outside ").replace("-", "–")
-        fr, en = (
-            f"Âge hors de l’intervalle prévu par les auteurs ({ages} ans)",
-            f"Age outside the authors’ range ({ages})",
-        )
-        return Note(code="age_outside", fr=fr, en=en)
-    if kind in ("missing", "implausible") and name in features:
-        label = features[name]
-        fr, en = {
-            "missing": (f"{label.fr}{NARROW}: donnée absente", f"{label.en}: missing"),
-            "implausible": (
-                f"{label.fr}{NARROW}: valeur hors des limites de l’équation",
-                f"{label.en}: outside the equation’s range",
+def _unmet(conditions: FeatureSet, values: Row) -> list[Note]:
+    """Return the conditions that are not true; a missing one is not."""
+    return [Note(code=name, fr=each.fr, en=each.en) for name, each in conditions.items() if values[name] != 1.0]
+
+
+def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk]:
+    """Return the risks of people who may be given one."""
+    model, features = admitted.artefact.model, admitted.artefact.features
+    horizon = float(model.horizon_)
+    risks = model.risk(frames.features, horizon).round(DECIMALS).tolist()
+    contributions = model.contributions(frames.features)[1].round(DECIMALS)
+    comparators = compare(admitted.artefact.comparator, features, frames.features)
+    signed = signature(admitted)
+    rows = zip(as_of, risks, comparators, _rows(frames.features), _rows(contributions), _rows(frames.ages), strict=True)
+    return [
+        Risk(
+            **signed,
+            as_of=moment,
+            risk=risk,
+            horizon_years=horizon,
+            category=category(risk, horizon, values.get("age")),
+            comparator=comparator,
+            reasons=_reasons(features, values, added, ages),
+            inputs=tuple(
+                _input(features[name], value, ages.get(name), moment)
+                for name, value in values.items()
+                if value is not None
             ),
-        }[kind]
-        return Note(code=f"{kind}_{name}", fr=fr, en=en)
-    label = features[reason]
-    return Note(
-        code=f"excluded_{reason}",
-        fr=f"{label.fr}{NARROW}: exclu par les auteurs de l’équation",
-        en=f"{label.en}: excluded by the authors of the equation",
-    )
-
-
-def _reasons(
-    named: Sequence[tuple[Feature, float | None]], contributions: pd.Series[float], ages: Mapping[Any, float | None]
-) -> tuple[Reason, ...]:
-    """Return the features that move the risk most, the largest first; equal ones in the features' order."""
-    ordered = sorted(named, key=lambda each: -abs(contributions[each[0].name]))
-    found = []
-    for feature, value in ordered[:REASONS]:
-        contribution = float(contributions[feature.name])
-        said = sentence(feature, value, contribution, ages.get(feature.name))
-        found.append(
-            Reason(
-                feature=feature.name,
-                direction="raises" if contribution > 0 else "lowers" if contribution < 0 else "none",
-                contribution=contribution,
-                fr=said.fr,
-                en=said.en,
-            )
+            missing=tuple(
+                Missing(feature=name, fr=features[name].fr, en=features[name].en)
+                for name, value in values.items()
+                if value is None
+            ),
         )
+        for moment, risk, comparator, values, added, ages in rows
+    ]
+
+
+def _reasons(features: FeatureSet, values: Row, contributions: Row, ages: Row) -> tuple[Reason, ...]:
+    """Return the features that move the risk most, the largest first; equal ones in the features' order."""
+    added = {name: value or 0.0 for name, value in contributions.items()}
+    found = []
+    for name in sorted(added, key=lambda name: -abs(added[name]))[:REASONS]:
+        contribution = added[name]
+        said = sentence(features[name], values[name], contribution, ages.get(name))
+        direction: Direction = "raises" if contribution > 0 else "lowers" if contribution < 0 else "none"
+        found.append(Reason(feature=name, direction=direction, contribution=contribution, fr=said.fr, en=said.en))
     return tuple(found)
 
 
 def _input(feature: Feature, value: float, years_ago: float | None, as_of: datetime) -> Input:
-    measured_at = None if years_ago is None else as_of - timedelta(microseconds=round(years_ago * YEAR))
+    """Return a value as the model used it."""
     return Input(
         feature=feature.name,
         fr=feature.fr,
         en=feature.en,
         value=bool(value) if feature.is_condition else round(value, DECIMALS),
         unit=feature.unit,
-        measured_at=measured_at,
+        measured_at=None if years_ago is None else as_of - timedelta(microseconds=round(years_ago * YEAR)),
     )
-
-
-def _value(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

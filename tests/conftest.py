@@ -5,6 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is; the same examples every time make a failure worth a look.
+settings.register_profile("vigie", deadline=None, derandomize=True)
+settings.load_profile("vigie")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -303,9 +303,10 @@ def _attribute(
     rows = {str(label): np.flatnonzero(labels.to_numpy() == label) for label in by_group}
     had_event = close(followup, horizon).cause == EVENT
     events = {label: int(had_event[members].sum()) for label, members in rows.items()}
-    lost = 0 if refused is None else int((close(refused, horizon).cause == EVENT).sum())
-    shown_n = dict(zip(rows, mask([*map(len, rows.values()), 0 if refused is None else len(refused)]), strict=False))
-    shown_events = dict(zip(rows, mask([*events.values(), lost]), strict=False))
+    others = 0 if refused is None else len(refused)
+    ill = 0 if refused is None else int((close(refused, horizon).cause == EVENT).sum())
+    shown_n = dict(zip(rows, mask([*map(len, rows.values()), others]), strict=False))
+    shown_events = dict(zip(rows, mask([*events.values(), min(ill, others - ill)]), strict=False))
     audited = []
     replicates: dict[str, Floats] = {}
     for label, members in rows.items():

@@ -41,7 +41,6 @@ FIELD_COUNT: Final = 60
 """Fields of the union table; every number from 1 to 60 is that of at least one field of the card."""
 
 CHAPTERS: Final[dict[str, Bilingual]] = {
-    "identity": Bilingual(fr="Identité", en="Identity"),
     "use": Bilingual(fr="À quoi sert le modèle, et pour qui", en="What the model is for, and for whom"),
     "output": Bilingual(fr="Ce que le modèle répond", en="What the model answers"),
     "performance": Bilingual(fr="Ce que valent ses réponses", en="What its answers are worth"),
@@ -53,6 +52,7 @@ CHAPTERS: Final[dict[str, Bilingual]] = {
     "development": Bilingual(fr="Construction du modèle", en="How the model was built"),
     "life": Bilingual(fr="Surveillance et mises à jour", en="Monitoring and updates"),
     "rights": Bilingual(fr="Cadre, droits et transparence", en="Legal frame, rights and openness"),
+    "identity": Bilingual(fr="Identité", en="Identity"),
     "traceability": Bilingual(fr="Traçabilité", en="Traceability"),
 }
 """Chapters of the page, in the order they are read."""
@@ -478,6 +478,9 @@ PARTS: Final = {
     "observed_expected": "calibration",
     "calibration_intercept": "calibration",
     "calibration_slope": "calibration",
+    "ici": "calibration",
+    "e50": "calibration",
+    "e90": "calibration",
 }
 NO_COMPARATOR: Final = NotApplicable(
     reason=Bilingual(
@@ -898,7 +901,9 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 THIN: Final = "\u202f"  # espace fine insécable
 COLON: Final[dict[Language, str]] = {"fr": "\u00a0:", "en": ":"}
 NONE: Final = "—"
-PERCENT: Final = frozenset({"observed", "predicted", "flagged", "sensitivity", "specificity", "ppv"})
+PERCENT: Final = frozenset(
+    {"observed", "predicted", "flagged", "sensitivity", "specificity", "ppv", "ici", "e50", "e90"}
+)
 TWO_DECIMALS: Final = frozenset({"observed_expected", "calibration_intercept", "calibration_slope"})
 MONTHS: Final[dict[Language, str]] = {
     "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
@@ -1121,6 +1126,7 @@ def _environment(language: Language) -> Environment:
         "paragraphs": _paragraphs,
         "number": lambda value, measure, signed=False: number(value, measure, language, signed=signed),
         "percent": lambda value, digits=1: percent(value, language, digits),
+        "threshold": lambda value: percent(value, language, 0 if math.isclose(100 * value, round(100 * value)) else 1),
         "decimal": lambda value, digits=2: decimal(value, digits, language),
         "count": lambda value: count(value, language),
         "calendar": lambda day: calendar(day, language),

@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 from scipy import special
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from features.outcome import EVENT, FollowUp
 from features.privacy import SMALLEST_COUNT, shown
@@ -252,11 +253,10 @@ class CalibrationSpline:
     A logistic regression of the event by the horizon on a restricted cubic spline of logit(risk), with knots
     where Harrell puts four (5th, 35th, 65th and 95th percentile of risk; Regression Modeling Strategies, 2nd
     edition, 2015, section 2.4.6), each row weighted by the inverse probability that its status at the horizon
-    is known. So weighted, the event probability is the cumulative incidence among competing events. It is the
-    spline of Austin, Harrell and van Klaveren (2020, doi:10.1002/sim.8570) and of Austin et al. (2022,
-    doi:10.1186/s41512-021-00114-6, with competing events), who fit hazard models to it and so assume
-    proportional hazards, or proportional subdistribution hazards, to deal with censoring; here weights do, as
-    they do in every other measure.
+    is known. So weighted, the event probability is the cumulative incidence among competing events. Austin,
+    Harrell and van Klaveren (2020, doi:10.1002/sim.8570) and, among competing events, Austin et al. (2022,
+    doi:10.1186/s41512-021-00114-6) draw the same curve, but deal with censoring by a model of the hazard, or of
+    the subdistribution hazard, given the predicted risk; here weights do, as in every other measure.
     """
 
     knots: Floats
@@ -363,8 +363,9 @@ def ipa(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
 
     Kattan and Gerds (2018, doi:10.1186/s41512-018-0029-2).
     """
-    average = observed(risk, outcome, weights)
-    return 1.0 - brier(risk, outcome, weights) / (average * (1 - average))
+    total = weights.sum()
+    average, remainder = outcome.event.sum() / total, outcome.event_free.sum() / total
+    return float(1.0 - brier(risk, outcome, weights) / (average * remainder))
 
 
 @measure("net_benefit", "Bénéfice net", "Net benefit", at_threshold=True)
@@ -577,8 +578,10 @@ def replicate_vector(
     def values(weights: Floats) -> Floats:
         return function(risk, OutcomeAtHorizon.closed(closed, timeline, weights), weights)
 
-    point = values(np.ones(len(risk)))
-    replicates = [values(w) if w.any() else np.full_like(point, np.nan) for w in resampling.weights()]
+    # On vectors this short threads gain nothing, wait for each other on a busy machine, and add up in another order.
+    with threadpool_limits(1, user_api="blas"):
+        point = values(np.ones(len(risk)))
+        replicates = [values(w) if w.any() else np.full_like(point, np.nan) for w in resampling.weights()]
     return point, np.array(replicates, dtype=np.float64).reshape(len(replicates), len(point))
 
 

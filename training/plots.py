@@ -47,7 +47,7 @@ def calibration(evidence: Evidence) -> Figure:
     models = _scored(evidence)
     figure = Figure(figsize=(3.6 * len(models), 3.8))
     panels = np.atleast_1d(figure.subplots(1, len(models), sharex=True, sharey=True))
-    highest = [p.high for m, _ in models for p in (*m.calibration, *m.smooth)]
+    highest = [p.high for m, _ in models for p in m.calibration] + [p.high for m, _ in models for p in m.smooth]
     top = max((high for high in highest if np.isfinite(high)), default=0.3)
     for panel, (model, colour) in zip(panels, models, strict=True):
         points = [p for p in model.calibration if np.isfinite(p.observed)]

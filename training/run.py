@@ -249,21 +249,25 @@ def _register(study: Study, run_id: str, drawn_up: ModelCard, *, approved: bool)
 def headline(evidence: Evidence, study: Study) -> list[str]:
     """Return the lines a person reads at the end of a run: who was seen, and each model with intervals."""
     lines = [
-        f"{evidence.people or 0:,} people, {evidence.landmarks or 0:,} landmarks, {evidence.events or 0:,} events, "
-        f"{evidence.competing or 0:,} deaths from other causes, {evidence.censored or 0:,} left before the horizon",
+        f"{_count(evidence.people)} people, {_count(evidence.landmarks)} landmarks, {_count(evidence.events)} events, "
+        f"{_count(evidence.competing)} other deaths, {_count(evidence.censored)} left before the horizon",
         "",
         f"{'':22}{'n':>8}  {'AUC':24}{'observed/expected':24}IPA",
     ]
     for model in evidence.models:
         found = {e.measure: e for e in model.estimates if e.threshold is None}
         cells = [_cell(found[measure]) for measure in ("auc", "observed_expected", "ipa") if measure in found]
-        lines.append(f"{model.name:22}{model.scored or 0:>8,}  {''.join(f'{cell:24}' for cell in cells)}".rstrip())
+        lines.append(f"{model.name:22}{_count(model.scored):>8}  {''.join(f'{cell:24}' for cell in cells)}".rstrip())
     for comparison in evidence.comparisons:
         e = next((d for d in comparison.differences if d.measure == "auc"), None)
         if e is not None and comparison.model == study.candidate:
-            both = f"on the {e.n or 0:,} landmarks both can score"
+            both = f"on the {_count(e.n)} landmarks both can score"
             lines += ["", f"{comparison.model} minus {comparison.comparator}, {both}: AUC {_cell(e, '+.3f')}"]
     return lines
+
+
+def _count(n: int | None) -> str:
+    return "hidden" if n is None else f"{n:,}"
 
 
 def _cell(e: Estimate, form: str = ".3f") -> str:

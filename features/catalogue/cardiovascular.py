@@ -23,12 +23,19 @@ from features.catalogue.concepts import (
     TOTAL_CHOLESTEROL,
 )
 from features.feature_set import FeatureSet
-from features.language import age, count, exists, latest, mean, slope, years, years_since
+from features.language import Duration, Expression, age, count, exists, first, latest, mean, slope, years, years_since
 
 _systolic = latest(SYSTOLIC_BP, within=years(2))
 _total_cholesterol = latest(TOTAL_CHOLESTEROL, within=years(5))
 _hdl = latest(HDL, within=years(5))
 _smoking = latest(SMOKING_STATUS, within=years(5))
+
+
+def _yearly_change(within: Duration | None = None) -> Expression:
+    """Return the slope of systolic pressure, where values span half a year: two readings of one visit have no trend."""
+    span = first(SYSTOLIC_BP, within).years_ago() - latest(SYSTOLIC_BP, within).years_ago()
+    return slope(SYSTOLIC_BP, within).where(span >= 0.5)
+
 
 #: What SCORE2, SCORE2-OP and Framingham 2008 read.
 PUBLISHED_INPUTS = {
@@ -54,7 +61,7 @@ CARDIOVASCULAR = FeatureSet(
     systolic_mean=mean(SYSTOLIC_BP, within=years(5)).described(
         "Pression systolique moyenne sur 5 ans", "Mean systolic pressure over 5 years", +1
     ),
-    systolic_slope=slope(SYSTOLIC_BP, within=years(5)).described(
+    systolic_slope=_yearly_change(within=years(5)).described(
         "Évolution annuelle de la pression systolique", "Yearly change in systolic pressure"
     ),
     bmi=latest(BODY_MASS_INDEX, within=years(5)).described("Indice de masse corporelle", "Body-mass index"),
@@ -72,7 +79,7 @@ FRAMINGHAM = FeatureSet(
     "cardiovascular-framingham",
     **PUBLISHED_INPUTS,
     systolic_mean=mean(SYSTOLIC_BP).described("Pression systolique moyenne", "Mean systolic pressure", +1),
-    systolic_slope=slope(SYSTOLIC_BP).described(
+    systolic_slope=_yearly_change().described(
         "Évolution annuelle de la pression systolique", "Yearly change in systolic pressure"
     ),
     bmi=latest(BODY_MASS_INDEX, within=years(5)).described("Indice de masse corporelle", "Body-mass index"),

@@ -24,8 +24,8 @@ DAYS_A_YEAR: Final = 365.25
 
 # People: Insee, population of metropolitan France on 1 January 2009, thousands, by five-year age band. Ages 20 to 94.
 PYRAMID_FIRST_AGE: Final = 20
-PYRAMID_MEN: Final = (1956, 1928, 1977, 2182, 2179, 2095, 2019, 1985, 1737, 1131, 1065, 941, 666, 351, 72)
-PYRAMID_WOMEN: Final = (1962, 1981, 2012, 2220, 2239, 2182, 2120, 2093, 1827, 1259, 1311, 1327, 1142, 776, 239)
+PYRAMID_MEN: Final = (1967, 1935, 1915, 2193, 2175, 2129, 2030, 2014, 1733, 1193, 1089, 931, 641, 341, 72)
+PYRAMID_WOMEN: Final = (1945, 1974, 1939, 2215, 2220, 2202, 2136, 2119, 1835, 1325, 1344, 1317, 1093, 725, 216)
 
 REGISTERED_BEFORE: Final = 0.70  # share already with the practice on the first day; assumed
 REGISTERED_BEFORE_YEARS: Final = 15.0  # for how long at most; assumed
@@ -45,8 +45,8 @@ class ByAge:
         return np.where(female, np.interp(age, self.ages, self.women), np.interp(age, self.ages, self.men))
 
 
-# Practices: all assumed but the spread of the hazard, chosen so that a mean risk of 10 % runs from 7 to 14 % between
-# practices (QRISK3, Li et al. 2019, doi:10.1186/s12916-019-1404-9).
+# Practices: all assumed but the spread of the hazard: a QRISK3 risk of 10 % runs from 7.2 to 13.7 % between practices
+# (Li et al. 2019, doi:10.1038/s41598-019-47712-5).
 PATIENTS_A_PRACTICE: Final = 500
 PRACTICES_AT_LEAST: Final = 10
 PRACTICE_HAZARD_SD: Final = 0.15  # of the log hazard
@@ -69,7 +69,8 @@ QUITTING: Final = 0.05
 RELAPSE: Final = 0.015
 
 # Body-mass index: ObEpi-Roche 2012 (mean 25.4, obesity 15 %).
-BMI_LOG_MEAN, BMI_LOG_SD: Final = 3.222, 0.165
+BMI_LOG_MEAN: Final = 3.222
+BMI_LOG_SD: Final = 0.165
 BMI_BY_QUINTILE: Final = (-0.5, -0.2, 0.0, 0.3, 0.9)  # assumed
 
 # Blood pressure: usual untreated systolic pressure; set so that hypertension and its treatment come near Esteban
@@ -90,7 +91,9 @@ ANTIHYPERTENSIVE_EFFECT: Final = (12.0, 4.0)  # mean and spread; Law et al. 2009
 NON_HDL: Final = ByAge((20, 40, 55, 70, 90), (3.3, 4.1, 4.3, 4.1, 3.8), (3.0, 3.5, 4.2, 4.3, 4.0))
 NON_HDL_SD: Final = 0.85
 NON_HDL_FACTOR_STATIN: Final = 0.68
-HDL_MEN, HDL_WOMEN, HDL_SD: Final = 1.30, 1.60, 0.30
+HDL_MEN: Final = 1.30
+HDL_WOMEN: Final = 1.60
+HDL_SD: Final = 0.30
 LIPID_ERROR: Final = 0.05  # of one result, relative
 STATIN_STARTED: Final = 0.10  # a year, where indicated
 
@@ -111,30 +114,35 @@ CODING_DAYS: Final = 45.0  # mean time from diagnosis to its being coded; assume
 # The cardiovascular hazard: log scale, around a non-smoker of 60 with systolic 130, non-HDL 4.0, HDL 1.4. Effects are
 # of the size of SCORE2's and QRISK3's (doi:10.1093/eurheartj/ehab309, doi:10.1136/bmj.j2099); the levels were set
 # so that people of 40 to 79 without an event have an incidence of 5 to 6 % in ten years, a European low-risk region.
-CV_LEVEL_MEN, CV_LEVEL_WOMEN: Final = -5.78, -6.36
-CV_AGE_MEN, CV_AGE_WOMEN: Final = 0.66, 0.78  # a decade
-CV_SMOKING: Final = 0.62
+CV_LEVEL_MEN: Final = -5.99
+CV_LEVEL_WOMEN: Final = -6.56
+CV_AGE_MEN: Final = 0.72  # a decade
+CV_AGE_WOMEN: Final = 0.85
+CV_SMOKING: Final = 0.7
 CV_SMOKING_AGE: Final = -0.16  # a decade beyond 60
 CV_FORMER: Final = 0.12
-CV_SYSTOLIC: Final = 0.28  # 20 mmHg
+CV_SYSTOLIC: Final = 0.31  # 20 mmHg
 CV_SYSTOLIC_DIABETES: Final = 0.12  # 20 mmHg more, with diabetes
-CV_NON_HDL: Final = 0.17  # mmol/L
-CV_HDL: Final = -0.24  # 0.5 mmol/L
-CV_DIABETES: Final = 0.60
-CV_KIDNEY: Final = 0.45
-CV_FIBRILLATION: Final = 0.55
-CV_MENTAL_ILLNESS: Final = 0.45
+CV_NON_HDL: Final = 0.2  # mmol/L
+CV_HDL: Final = -0.26  # 0.5 mmol/L
+CV_DIABETES: Final = 0.65
+CV_KIDNEY: Final = 0.5
+CV_FIBRILLATION: Final = 0.65
+CV_MENTAL_ILLNESS: Final = 0.5
 CV_BY_QUINTILE: Final = (0.0, 0.02, 0.05, 0.09, 0.45)  # the planted inequity: 1.5 times in the most deprived
 CV_AFTER_EVENT: Final = 2.5  # hazard of another one, times
 FATAL: Final = ByAge((40, 60, 80, 95), (0.12, 0.16, 0.30, 0.50), (0.12, 0.16, 0.30, 0.50))  # assumed
 SUDDEN: Final = 0.5  # share of fatal events that leave a death and no hospital letter; assumed
 PRIOR_CV: Final = ByAge((35, 50, 60, 70, 80, 95), (0.003, 0.025, 0.07, 0.13, 0.19, 0.22),
                         (0.001, 0.010, 0.025, 0.055, 0.11, 0.16))  # fmt: skip
-INFARCTION_SHARE_MEN, INFARCTION_SHARE_WOMEN: Final = 0.58, 0.42  # the others are strokes; assumed
+INFARCTION_SHARE_MEN: Final = 0.58  # the others are strokes; assumed
+INFARCTION_SHARE_WOMEN: Final = 0.42
 
 # Death from other causes: Insee mortality of 2013 less about a quarter that is cardiovascular; effects assumed.
-DEATH_LEVEL_MEN, DEATH_LEVEL_WOMEN: Final = -5.16, -5.82
-DEATH_AGE_MEN, DEATH_AGE_WOMEN: Final = 0.88, 0.92  # a decade
+DEATH_LEVEL_MEN: Final = -5.58
+DEATH_LEVEL_WOMEN: Final = -6.18
+DEATH_AGE_MEN: Final = 0.88  # a decade
+DEATH_AGE_WOMEN: Final = 0.92
 DEATH_SMOKING: Final = 0.65
 DEATH_FORMER: Final = 0.15
 DEATH_DIABETES: Final = 0.35
@@ -161,17 +169,17 @@ RENEWAL_DAYS: Final = 91.0
 RENEWAL_MISSED: Final = 0.06
 
 # What is measured at a consultation, before the practice's habit; assumed.
-BP_MEASURED: Final = 0.34
+BP_MEASURED: Final = 0.4
 BP_MEASURED_YOUNG: Final = 0.20  # under 40
 BP_MEASURED_HYPERTENSIVE: Final = 0.45
 BP_MEASURED_HIGH: Final = 0.15  # more when the pressure is high and nobody has said so yet
-LIPIDS_MEASURED: Final = 0.11
+LIPIDS_MEASURED: Final = 0.16
 LIPIDS_MEASURED_FOLLOWED: Final = 0.14  # on a statin or with diabetes
 LIPIDS_FROM_AGE: Final = 35
 CREATININE_MEASURED: Final = 0.04
 CREATININE_MEASURED_FOLLOWED: Final = 0.10
-BMI_MEASURED: Final = 0.07
-SMOKING_ASKED: Final = 0.12
+BMI_MEASURED: Final = 0.09
+SMOKING_ASKED: Final = 0.18
 
 # Treatments: code and share of first choices; assumed, near ordinary French prescribing.
 ANTIHYPERTENSIVES: Final = (

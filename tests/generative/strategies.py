@@ -175,6 +175,7 @@ def numbers(depth: int = 3) -> st.SearchStrategy[Expression]:
             lambda t: when(t[0]).then(t[1][0]).otherwise(t[1][1])
         ),
         st.tuples(numbers(depth - 1), CONSTANTS).map(lambda t: t[0].default(t[1])),
+        st.tuples(numbers(depth - 1), conditions(depth - 1)).map(lambda t: t[0].where(t[1])),
     )
 
 

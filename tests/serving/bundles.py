@@ -18,13 +18,24 @@ from training.artefact import Artefact, save
 from training.card import SECTIONS, ModelCard
 from training.committee import Decision, Ledger, Verdict, Votes
 from training.models import CensoringWeighted, gradient_boosting, logistic_regression
+from training.tree import to_tree
+from training.validate import ModelEvidence
 
 NOW = datetime(2026, 3, 2, 9)
 DECIDED = datetime(2026, 1, 15, 18)
 VALID_UNTIL = date(2027, 1, 15)
 
-DOCUMENTS = {
-    name: {"format": 1, "models": [], "name": name, "rate": 0.25} for name in ("evidence", "audit", "explanation")
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "evidence": {
+        "models": [
+            to_tree(ModelEvidence(name=name, title=name, scored=2000, refused=0, reasons={}))
+            for name in ("lightgbm", "logistic_regression")
+        ],
+        "comparisons": [],
+        "thresholds": [0.05, 0.1],
+    },
+    "audit": {"attributes": []},
+    "explanation": {"method": "test", "n": 500, "importance": [], "rate": 0.25},
 }
 SOMETHING: tuple[Any, ...] = (
     {"reason": {"fr": "Bundle d’essai.", "en": "Test bundle."}},

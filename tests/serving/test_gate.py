@@ -1,4 +1,4 @@
-"""A card cannot lie by omission: whatever is altered, absent, undecided or over, the gate says so and serves nothing."""
+"""A card cannot lie by omission: whatever is altered, absent, undecided or over, the gate says so."""
 
 from __future__ import annotations
 

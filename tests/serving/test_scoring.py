@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from features.records import History, Record
-from serving.contract import Abstention, Risk
+from serving.contract import Abstention, Risk, read
 from serving.gate import Admitted, admit
-from serving.openapi import EXAMPLES, request_of
-from serving.contract import read
+from serving.openapi import request_of
 from serving.scoring import Frames, answers, score, score_many
 from tests.serving.bundles import NOW, assemble, decide
 from tests.serving.histories import AS_OF, shard

@@ -105,6 +105,7 @@ EXAMPLES: dict[str, tuple[Expression, tuple[float, float, float]]] = {
     "known and missing": (NON_HDL.known() & ~NON_HDL.missing(), (1, 0, 0)),
     "default": (NON_HDL.default(3.5), (4.5, 3.5, 3.5)),
     "when, otherwise": (when(age() >= 61).then(1).otherwise(2), (1, 2, NONE)),
+    "where: missing elsewhere": (latest(SYSTOLIC_BP).where(exists(DIABETES)), (NONE, 124, NONE)),
     "months": (exists(SYSTOLIC_BP, within=months(1)), (1, 0, 0)),
     "exists of a birth known after it happened": (exists(BIRTH, within=years(1)), (0, 0, 0)),
 }

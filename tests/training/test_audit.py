@@ -195,3 +195,24 @@ def test_a_new_measure_is_audited() -> None:
     finally:
         del MEASURES["largest"]
     assert finding(found.attributes[0], "town", "largest").verdict == "within"
+
+
+def test_few_refused_are_not_had_by_subtraction_from_the_groups() -> None:
+    risk, followup, groups, practice = simulate(2000)
+    where = (groups[["place"]], practice, {})
+    event = np.flatnonzero(followup.cause == 1)
+    well = np.flatnonzero(followup.cause == 0)
+
+    def told(refused: np.ndarray) -> tuple[set[object], set[object]]:
+        (attribute,) = audit(risk, followup, 10.0, *where, resamples=3, refused=followup[refused]).attributes
+        return {group.n for group in attribute.groups}, {group.events for group in attribute.groups}
+
+    n, events = told(event[:0])
+    assert None not in n | events
+    n, events = told(np.concatenate([event[:4], well[:3]]))
+    assert None in n
+    assert None in events
+    for few_ill, few_well in ((4, 300), (40, 8)):
+        n, events = told(np.concatenate([event[:few_ill], well[:few_well]]))
+        assert None not in n
+        assert None in events

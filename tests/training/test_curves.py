@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from features.privacy import mask
 from tests.training.test_measures import HORIZON, expit, follow, population
 from training import measures
 from training.curves import SMOOTH_GRID, calibration_curve, decision_curve, risk_distribution, smooth_calibration
-from training.measures import estimate
-from training.plots import STYLE, calibration
-from training.survival import Floats
 
 
 def test_calibration_curve_lies_on_the_diagonal_for_the_truth() -> None:
@@ -74,16 +70,30 @@ def test_few_refused_are_not_had_by_subtraction() -> None:
 
 
 def test_smooth_calibration_of_the_truth_holds_the_diagonal() -> None:
+    held = []
+    for seed in range(40):
+        truth, followup, practice = population(2000, seed)
+        curve = smooth_calibration(truth, followup, HORIZON, practice, resamples=60)
+        assert len(curve) > 20
+        held += [point.low <= point.predicted <= point.high for point in curve]
+    assert np.mean(held) > 0.85
+
+
+def test_a_smooth_curve_is_given_at_nobodys_own_risk() -> None:
     truth, followup, practice = population(8000, 28)
-    curve = smooth_calibration(truth, followup, HORIZON, practice, resamples=60)
-    assert len(curve) > 20
+    curve = smooth_calibration(truth, followup, HORIZON, practice, resamples=20)
     assert {point.predicted for point in curve} <= set(SMOOTH_GRID)
     assert [point.predicted for point in curve] == sorted(point.predicted for point in curve)
-    assert sum(point.low <= point.predicted <= point.high for point in curve) >= 0.8 * len(curve)
     assert all(point.low < point.observed < point.high for point in curve)
-    shifted = expit(measures.logit(truth) - 0.7)
-    for point in smooth_calibration(shifted, followup, HORIZON, practice, resamples=5):
-        assert_allclose(point.observed, expit(measures.logit(np.array(point.predicted)) + 0.7), rtol=0.15)
+
+
+def test_the_smooth_curve_of_a_shifted_logit_is_shifted_back() -> None:
+    truth, followup, practice = population(20_000, 30)
+    curve = smooth_calibration(expit(measures.logit(truth) - 0.7), followup, HORIZON, practice, resamples=2)
+    middle = [point for point in curve if 0.04 < point.predicted < 0.3]
+    assert len(middle) > 15
+    wanted = expit(measures.logit(np.array([point.predicted for point in middle])) + 0.7)
+    assert_allclose([point.observed for point in middle], wanted, rtol=0.1)
 
 
 def test_the_smooth_curve_stops_where_people_are_few() -> None:
@@ -93,15 +103,3 @@ def test_the_smooth_curve_stops_where_people_are_few() -> None:
     assert (risk < curve[0].predicted).sum() >= 10
     assert (risk > curve[-1].predicted).sum() >= 10
     assert smooth_calibration(risk, follow(np.full(1000, 10.0), np.arange(1000) < 10), HORIZON, practice) == []
-
-
-def test_both_calibration_curves_are_drawn() -> None:
-    mpl = pytest.importorskip("matplotlib")
-    risk, followup, practice = population(3000, 29)
-    evidence = evidence_of(risk, followup, practice)
-    with mpl.rc_context(STYLE):
-        (panel,) = calibration(evidence).axes
-    smooth = evidence.models[0].smooth
-    drawn = [line.get_xydata() for line in panel.lines]
-    assert any(np.array_equal(line, [(p.predicted, p.observed) for p in smooth]) for line in drawn)
-    assert len(panel.collections) >= 2  # the band, and the bars of the groups

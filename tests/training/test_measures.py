@@ -14,10 +14,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sksurv.metrics import brier_score, cumulative_dynamic_auc
 from sksurv.util import Surv
+from threadpoolctl import threadpool_limits
 
 from features.outcome import FollowUp
 from training import measures
-from training.measures import MEASURES, CalibrationSpline, Estimate, OutcomeAtHorizon, difference, estimate, measure, smallest_cell
+from training.measures import (
+    MEASURES,
+    CalibrationSpline,
+    Estimate,
+    OutcomeAtHorizon,
+    difference,
+    estimate,
+    measure,
+    smallest_cell,
+)
 from training.survival import Floats, aalen_johansen
 
 HORIZON = 10.0
@@ -131,6 +141,14 @@ def test_a_measure_that_divides_by_zero_has_no_value() -> None:
     found = values(nobody_at_risk, nobody_ill, *names)
     assert found[:2] == [0, 0]
     assert np.isnan(found[2:]).all()
+
+
+def test_ipa_has_no_value_when_everybody_falls_ill_despite_rounding() -> None:
+    # One of three leaves at 1: the others weigh 1.5, and 1 - (1.5 + 1.5) / 3 need not be exactly 0.
+    for leavers in (1, 2, 3, 5, 6):
+        many = leavers + 4
+        followup = follow(np.where(np.arange(many) < leavers, 1.0, 2.0), np.arange(many) >= leavers)
+        assert np.isnan(values(np.full(many, 0.05), followup, "ipa")).all()
 
 
 # --- Where the truth is known ---------------------------------------------------------------------
@@ -356,6 +374,15 @@ def test_row_order_changes_nothing(case: tuple[Floats, FollowUp, np.ndarray], ra
     one = estimate(risk, followup, HORIZON, cluster, **options)
     other = estimate(risk[order], followup[order], HORIZON, cluster[order], **options)
     assert [repr(each) for each in one] == [repr(each) for each in other]
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    risk, followup, practice = population(20_000, 31)
+    found = set()
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.add(repr(estimate(risk, followup, HORIZON, practice, (0.1,), resamples=2)))
+    assert len(found) == 1
 
 
 @settings(deadline=None, max_examples=60)

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose
 from features.outcome import FollowUp
 from training.measures import MEASURES, Estimate, OutcomeAtHorizon, difference, estimate, measure
 from training.models import Floats, RiskModel
+from training.plots import calibration
 from training.splits import InternalExternal, Temporal
 from training.survival import aalen_johansen
 from training.validate import Evidence, across_folds, out_of_fold, validate
@@ -172,7 +173,7 @@ def test_refusals_are_counted_by_reason(result: tuple[Evidence, pd.DataFrame, li
     assert (average.scored, average.refused, average.reasons) == (3000, None, {})
     assert (silent.scored, silent.refused) == (None, 3000)
     assert silent.reasons == {"never answers": 3000}
-    assert silent.estimates == silent.calibration == silent.decision == ()
+    assert silent.estimates == silent.calibration == silent.smooth == silent.decision == ()
 
 
 def test_models_are_compared_on_the_rows_both_score(
@@ -265,6 +266,129 @@ def test_a_new_measure_is_in_the_evidence(study: Study) -> None:
     finally:
         del MEASURES["largest"]
     assert by_name(evidence.models[0].estimates)["largest"].value > 0.5
+
+
+# --- Few refused ----------------------------------------------------------------------------------
+
+
+def counts_of(node: Any, name: str) -> list[int | None]:
+    if isinstance(node, dict):
+        found = [node[name]] if name in node else []
+        return found + [each for child in node.values() for each in counts_of(child, name)]
+    return [each for child in node for each in counts_of(child, name)] if isinstance(node, list) else []
+
+
+def judged(study: Study, refused: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is told of a model that refuses some rows, and of its comparison with one that refuses none."""
+    X, followup, index = study
+    X = X.assign(age=np.where(refused, 85, 60))
+    evidence, _ = validate(
+        "heart",
+        [Truth(), Average()],
+        X,
+        followup,
+        index,
+        InternalExternal(folds=3),
+        10.0,
+        (0.1,),
+        "average",
+        resamples=5,
+    )
+    tree = json.loads(evidence.to_json())
+    return tree["models"][0], tree["comparisons"][0]
+
+
+def test_a_handful_of_refusals_is_not_had_by_subtraction(study: Study) -> None:
+    model, comparison = judged(study, np.arange(3000) % 500 == 0)  # six people in 3000
+    assert (model["scored"], model["refused"], model["reasons"]) == (None, None, {"too old": None})
+    for told in (model, comparison):
+        for name in ("n", "events"):
+            counts = counts_of(told, name)
+            assert len(counts) > 3
+            assert set(counts) == {None}
+    values = {each["measure"]: each["value"] for each in model["estimates"]}
+    assert values["auc"] > 0.6
+    assert model["calibration"][0]["observed"] > 0
+
+
+def test_no_more_is_hidden_than_need_be(study: Study) -> None:
+    model, comparison = judged(study, np.zeros(3000, dtype=bool))
+    assert (model["scored"], model["refused"]) == (3000, None)
+    assert None not in counts_of(model["estimates"], "n") + counts_of(model["folds"], "n")
+    assert None not in counts_of(comparison, "events")
+
+
+def test_few_events_among_many_refused_are_not_had_by_subtraction(study: Study) -> None:
+    _, followup, _ = study
+    event = np.flatnonzero(followup.cause == 1)
+    refused = np.zeros(3000, dtype=bool)
+    refused[event[:4]] = refused[np.flatnonzero(followup.cause == 0)[:300]] = True
+    model, _ = judged(study, refused)
+    assert (model["scored"], model["refused"]) == (2696, 304)
+    assert {each["n"] for each in model["estimates"]} == {2696}
+    assert set(counts_of(model, "events")) == {None}  # the total is told elsewhere
+
+
+def test_when_one_fold_is_telling_no_fold_tells(study: Study) -> None:
+    _, _, index = study
+    splits = list(InternalExternal(folds=3).split(index))
+    refused = np.zeros(3000, dtype=bool)
+    for (_, _, test), many in zip(splits, (60, 60, 4), strict=True):
+        refused[test[:many]] = True
+    model, _ = judged(study, refused)
+    assert (model["scored"], model["refused"]) == (2876, 124)
+    assert set(counts_of(model["folds"], "n")) == {None}
+
+
+def test_many_refusals_do_not_tell_a_handful_of_scores(study: Study) -> None:
+    model, _ = judged(study, np.arange(3000) >= 7)
+    assert (model["scored"], model["refused"], model["reasons"]) == (None, None, {"too old": None})
+
+
+# --- Clusters -------------------------------------------------------------------------------------
+
+
+def test_what_is_resampled_is_chosen_and_said(study: Study) -> None:
+    X, followup, index = study
+    one_centre = index.assign(practice=0)
+    split = InternalExternal("patient", 3)
+    evidence, predictions = validate(
+        "heart", [Truth()], X, followup, one_centre, split, 10.0, resamples=20, clusters="patient"
+    )
+    assert (evidence.clusters, evidence.practices) == ("patient", 1)
+    rows = predictions["published"].notna().to_numpy()
+    direct = estimate(predictions["published"][rows].to_numpy(), followup[rows], 10.0, index["patient"][rows], (), 20)
+    assert list(evidence.models[0].estimates) == direct
+    assert by_name(direct)["auc"].low < by_name(direct)["auc"].high
+
+
+def test_one_cluster_is_refused_with_advice(study: Study) -> None:
+    X, followup, index = study
+    one_centre, split = index.assign(practice=0), InternalExternal("patient", 3)
+    with pytest.raises(ValueError, match=r"one practice only.*use clusters='patient' \(1,500 values\)"):
+        validate("heart", [Truth()], X, followup, one_centre, split, 10.0)
+    with pytest.raises(ValueError, match=r"no column 'centre'.*clusters='practice'.* or clusters='patient'"):
+        validate("heart", [Truth()], X, followup, index, split, 10.0, clusters="centre")
+    with_holes = index.assign(region=np.where(np.arange(3000) < 7, None, "north"))
+    with pytest.raises(ValueError, match="7 tested landmarks have no region"):
+        validate("heart", [Truth()], X, followup, with_holes, split, 10.0, clusters="region")
+
+
+# --- Figures --------------------------------------------------------------------------------------
+
+
+def test_both_calibration_curves_are_drawn(result: tuple[Evidence, pd.DataFrame, list[str]]) -> None:
+    evidence = result[0]
+    panels = calibration(evidence).axes
+    assert len(panels) == 2  # the silent one has none
+    smooth = evidence.models[0].smooth
+    assert len(smooth) > 20
+    lines = [np.asarray(line.get_xydata()) for line in panels[0].lines]
+    assert any(np.array_equal(line, [(p.predicted, p.observed) for p in smooth]) for line in lines)
+    assert len(panels[0].collections) >= 2  # the band, and the bars of the groups
+
+
+# --- Folds ----------------------------------------------------------------------------------------
 
 
 def test_random_effects_by_hand() -> None:

@@ -130,9 +130,9 @@ class PublishedModel(RiskModel):
         """Return an equation's inputs from features, in its own names, units and codings."""
         inputs = pd.DataFrame(index=features.index)
         for column in equation.columns:
-            if column is REGION:
+            if column.name == REGION.name:
                 inputs[column.name] = self.region
-            elif column is SEX:
+            elif column.name == SEX.name:
                 female = features["female"].to_numpy()
                 words = np.full(len(female), "neither", dtype=object)
                 words[female == 1], words[female == 0], words[np.isnan(female)] = "female", "male", None

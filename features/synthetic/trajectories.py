@@ -1,0 +1,215 @@
+"""What each person's body, habits and treatment do, year by year, whether or not anybody measures it.
+
+Trajectories run over the whole calendar for everybody and do not depend on events: what a person would go through
+while alive. That is what makes the true incidence computable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.synthetic import assumptions as a
+from features.synthetic.assumptions import ByAge, Floats
+from features.synthetic.people import BOUNDS, FIRST_DAY, People
+from features.synthetic.practices import Practices
+
+Flags = npt.NDArray[np.bool_]
+
+NEVER_SMOKED, FORMER, CURRENT = 0, 1, 2
+CONDITIONS: Final = ("diabetes", "atrial_fibrillation", "kidney_disease", "mental_illness")
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectories:
+    """True states; shape ``(n, years)`` unless said otherwise.
+
+    Attributes
+    ----------
+    smoking
+        0 never, 1 former, 2 current.
+    systolic, non_hdl, hdl, bmi
+        Usual levels under treatment: mmHg, mmol/L, mmol/L, kg/m².
+    onset
+        When each of ``CONDITIONS`` began, days since 1970, infinite if never, each of shape ``(n,)``.
+    has
+        Whether each condition was there on the first day of the year.
+    hypertension_diagnosed
+        When it was first diagnosed, days since 1970, infinite if never, shape ``(n,)``.
+    antihypertensive, statin
+        Whether treated.
+    """
+
+    smoking: npt.NDArray[np.int8]
+    systolic: Floats
+    non_hdl: Floats
+    hdl: Floats
+    bmi: Floats
+    onset: dict[str, Floats]
+    has: dict[str, Flags]
+    hypertension_diagnosed: Floats
+    antihypertensive: Flags
+    statin: Flags
+
+
+def make_trajectories(rng: np.random.Generator, people: People, practices: Practices) -> Trajectories:
+    """Return the trajectories of people; levels hold for a whole calendar year."""
+    smoking = _smoking(rng, people)
+    bmi = _bmi(rng, people)
+    onset = _onsets(rng, people, bmi)
+    has = {name: onset[name][:, None] < BOUNDS[:-1] for name in CONDITIONS}
+    untreated = _untreated_systolic(rng, people, bmi)
+    diagnosed, antihypertensive = _hypertension(rng, untreated, practices.measuring[people.practice])
+    effect = np.clip(rng.normal(*a.ANTIHYPERTENSIVE_EFFECT, len(people)), 2, 30)[:, None]
+    non_hdl = _untreated_non_hdl(rng, people, bmi)
+    statin = _statin(rng, people, non_hdl, has["diabetes"])
+    hdl = np.where(people.female, a.HDL_WOMEN, a.HDL_MEN)[:, None] - 0.015 * (bmi - 25)
+    return Trajectories(
+        smoking=smoking,
+        systolic=np.clip(untreated - effect * antihypertensive, 85, 230),
+        non_hdl=np.clip(non_hdl * np.where(statin, a.NON_HDL_FACTOR_STATIN, 1.0), 1.2, 11),
+        hdl=np.clip(hdl + rng.normal(0, a.HDL_SD, (len(people), 1)), 0.6, 3.5),
+        bmi=bmi,
+        onset=onset,
+        has=has,
+        hypertension_diagnosed=diagnosed,
+        antihypertensive=antihypertensive,
+        statin=statin,
+    )
+
+
+def _smoking(rng: np.random.Generator, people: People) -> npt.NDArray[np.int8]:
+    n = len(people)
+    share = a.SMOKERS(people.age[:, 0], people.female) * people.by_quintile(a.SMOKING_BY_QUINTILE)[:, 0]
+    current = rng.random(n) < share
+    former = rng.random(n) < a.FORMER_AMONG_OTHERS(people.age[:, 0], people.female)
+    status = np.select([current, former], [CURRENT, FORMER], NEVER_SMOKED).astype(np.int8)
+    chance = rng.random((n, a.YEARS))
+    years = np.empty((n, a.YEARS), dtype=np.int8)
+    for year in range(a.YEARS):
+        quits = (status == CURRENT) & (chance[:, year] < a.QUITTING)
+        relapses = (status == FORMER) & (chance[:, year] < a.RELAPSE)
+        status = np.where(quits, FORMER, np.where(relapses, CURRENT, status)).astype(np.int8)
+        years[:, year] = status
+    return years
+
+
+def _bmi(rng: np.random.Generator, people: People) -> Floats:
+    usual = np.exp(rng.normal(a.BMI_LOG_MEAN, a.BMI_LOG_SD, (len(people), 1)))
+    by_age = 0.05 * (np.minimum(people.age, 65) - 50)
+    return np.clip(usual + by_age + people.by_quintile(a.BMI_BY_QUINTILE), 15, 60)
+
+
+def _onset(rng: np.random.Generator, share: Floats, hazard: Floats) -> Floats:
+    """Return when a condition began: before the first day for a share of people, then by the yearly hazard."""
+    n = len(share)
+    before = FIRST_DAY - a.DAYS_A_YEAR * rng.exponential(6.0, n)
+    return np.where(rng.random(n) < share, before, first_passage(rng.exponential(size=n), hazard))
+
+
+def first_passage(threshold: Floats, hazard: Floats, since: Floats | None = None) -> Floats:
+    """Return when the hazard accumulated from ``since`` (the first day, if None) passes a threshold.
+
+    Parameters
+    ----------
+    threshold
+        Shape ``(n,)``; standard exponential draws give moments that follow the hazard.
+    hazard
+        For each calendar year, held within it, shape ``(n, years)``.
+    since
+        Days since 1970, shape ``(n,)``.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Days since 1970, infinite where the threshold is not passed before delivery.
+    """
+    total = np.cumsum(hazard, axis=1)
+    if since is not None:
+        threshold = threshold + accumulated(hazard, since)
+    year = (total <= threshold[:, None]).sum(axis=1)
+    passed = year < hazard.shape[1]
+    year = np.minimum(year, hazard.shape[1] - 1)
+    rows = np.arange(len(hazard))
+    into = 1 - (total[rows, year] - threshold) / hazard[rows, year]
+    moment = BOUNDS[year] + into * (BOUNDS[year + 1] - BOUNDS[year])
+    return np.where(passed, moment, np.inf)
+
+
+def accumulated(hazard: Floats, until: Floats) -> Floats:
+    """Return the hazard accumulated from the first day until a moment of the calendar, shape ``(n,)``."""
+    year = np.clip(np.searchsorted(BOUNDS, until, side="right") - 1, 0, hazard.shape[1] - 1)
+    into = np.clip((until - BOUNDS[year]) / (BOUNDS[year + 1] - BOUNDS[year]), 0, 1)
+    rows = np.arange(len(hazard))
+    return np.cumsum(hazard, axis=1)[rows, year] - (1 - into) * hazard[rows, year]
+
+
+def _onsets(rng: np.random.Generator, people: People, bmi: Floats) -> dict[str, Floats]:
+    heavy = np.exp(0.10 * (bmi - 26))
+
+    def begins(share: ByAge, onset: ByAge, factor: Floats) -> Floats:
+        at_first = share(people.age[:, 0], people.female) * factor[:, 0]
+        return _onset(rng, np.minimum(at_first, 0.9), onset(people.age, people.female[:, None]) * factor)
+
+    ones = np.ones((1, 1))
+    return {
+        "diabetes": begins(a.DIABETES_SHARE, a.DIABETES_ONSET, heavy * 0.88),
+        "atrial_fibrillation": begins(a.FIBRILLATION_SHARE, a.FIBRILLATION_ONSET, ones),
+        "kidney_disease": begins(a.KIDNEY_SHARE, a.KIDNEY_ONSET, ones),
+        "mental_illness": begins(a.MENTAL_ILLNESS_SHARE, a.MENTAL_ILLNESS_ONSET, ones),
+    }
+
+
+def _untreated_systolic(rng: np.random.Generator, people: People, bmi: Floats) -> Floats:
+    n = len(people)
+    person = rng.normal(0, a.SYSTOLIC_PERSON_SD, (n, 1))
+    slope = rng.normal(0, a.SYSTOLIC_SLOPE_SD, (n, 1)) * (np.arange(a.YEARS) - a.YEARS / 2)
+    year = rng.normal(0, a.SYSTOLIC_YEAR_SD, (n, a.YEARS))
+    return a.SYSTOLIC(people.age, people.female[:, None]) + a.SYSTOLIC_PER_BMI * (bmi - 26) + person + slope + year
+
+
+def _hypertension(rng: np.random.Generator, untreated: Floats, measuring: Floats) -> tuple[Floats, Flags]:
+    """Return when hypertension was diagnosed and in which years it was treated."""
+    n = len(untreated)
+    smooth = np.cumsum(untreated, axis=1) / np.arange(1, a.YEARS + 1)  # one high year is not yet hypertension
+    high = np.maximum.accumulate(smooth >= a.HYPERTENSION_FROM, axis=1)
+    detected = a.HYPERTENSION_DETECTED * measuring
+    # For those already hypertensive on the first day, as if it had been there for five years.
+    before = high[:, 0] & (rng.random(n) < 1 - (1 - detected) ** 5)
+    diagnosed = np.where(before, FIRST_DAY - a.DAYS_A_YEAR * rng.exponential(5.0, n), np.inf)
+    chance, moment = rng.random((2, n, a.YEARS))
+    treated = before & (rng.random(n) < 0.9)
+    years = np.empty((n, a.YEARS), dtype=bool)
+    for year in range(a.YEARS):
+        new = high[:, year] & np.isinf(diagnosed) & (chance[:, year] < detected)
+        treated = np.where(
+            treated,
+            chance[:, year] >= a.TREATMENT_STOPPED,
+            (diagnosed < BOUNDS[year]) & (moment[:, year] < a.ANTIHYPERTENSIVE_STARTED),
+        )
+        length = BOUNDS[year + 1] - BOUNDS[year]
+        diagnosed = np.where(new, BOUNDS[year] + moment[:, year] * length, diagnosed)
+        years[:, year] = treated
+    return diagnosed, years
+
+
+def _untreated_non_hdl(rng: np.random.Generator, people: People, bmi: Floats) -> Floats:
+    person = rng.normal(0, a.NON_HDL_SD, (len(people), 1))
+    return np.clip(a.NON_HDL(people.age, people.female[:, None]) + 0.02 * (bmi - 26) + person, 1.6, 11)
+
+
+def _statin(rng: np.random.Generator, people: People, non_hdl: Floats, diabetes: Flags) -> Flags:
+    """Return the years on a statin: started for high cholesterol or diabetes between 45 and 80."""
+    age = (people.age >= 45) & (people.age < 80)
+    indicated = age & ((non_hdl > 4.7) | (diabetes & (non_hdl > 3.4)))
+    chance = rng.random((len(people), a.YEARS))
+    taken = indicated[:, 0] & (rng.random(len(people)) < 0.45)
+    years = np.empty_like(indicated)
+    for year in range(a.YEARS):
+        started = indicated[:, year] & (chance[:, year] < a.STATIN_STARTED)
+        taken = np.where(taken, chance[:, year] >= a.TREATMENT_STOPPED, started)
+        years[:, year] = taken
+    return years

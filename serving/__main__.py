@@ -1,0 +1,182 @@
+"""``python -m serving``: verify a bundle, release it, serve it, or answer once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from serving import settings
+from serving.contract import ScoreRequest, now
+from serving.desk import Desk
+from serving.gate import Admitted, admit
+from serving.hardening import Stopped, judge
+from serving.openapi import EXAMPLES
+from serving.refusals import BundleMissing, Refused
+
+USAGE: Final = 2
+INVALID: Final = 3
+MISSING: Final = 4
+REFUSED: Final = 5
+EXIT_CODES: Final = f"""
+exit codes: 0 done · {USAGE} wrong usage · {INVALID} invalid request · {MISSING} something is not there · \
+{REFUSED} refused by the gate
+"""
+
+
+class NotThere(Exception):
+    """Something that was named and is not there."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    top = argparse.ArgumentParser(
+        prog="python -m serving",
+        description="What may be said about this patient: verify, release, serve and ask an approved model.",
+        epilog=EXIT_CODES,
+    )
+    commands = top.add_subparsers(title="commands", required=True, metavar="command")
+
+    def command(name: str, description: str, run: object) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=description, description=description, epilog=EXIT_CODES)
+        added.set_defaults(run=run)
+        added.add_argument(
+            "--trusted-keys",
+            type=Path,
+            metavar="FOLDER",
+            help=f"public keys (*.pem) of whose decisions count; {settings.TRUSTED_KEYS} by default",
+        )
+        added.add_argument(
+            "--demonstration",
+            action="store_true",
+            help="let a demonstration's approval count, and say so in every answer",
+        )
+        return added
+
+    verify = command("verify", "Say whether a bundle may be served, and if not why.", run_verify)
+    verify.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
+
+    release = command("release", "Take the approved model from the MLflow registry to a Bento.", run_release)
+    release.add_argument("--study", required=True, help="name of the study, such as cardiovascular")
+    release.add_argument("--tracking-uri", help="MLflow server; MLFLOW_TRACKING_URI by default")
+    release.add_argument(
+        "--into", type=Path, metavar="FOLDER", help="BentoML's folder; BENTOML_HOME or bentoml/ by default"
+    )
+
+    serve = command("serve", "Serve the latest Bento, or a bundle, over HTTP.", run_serve)
+    serve.add_argument("--bundle", type=Path, metavar="FOLDER", help="serve this bundle and not the latest Bento")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, default=3000, help="port to listen on (3000)")
+
+    score = command("score", "Answer one request, here, without a server.", run_score)
+    score.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
+    score.add_argument(
+        "--request",
+        type=Path,
+        metavar="FILE",
+        help="JSON as for POST /score (- for standard input); an example if left out",
+    )
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    given = parser().parse_args(arguments)
+    os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    if given.trusted_keys is not None:
+        os.environ[settings.TRUSTED_KEYS] = str(given.trusted_keys.resolve())
+    if given.demonstration:
+        os.environ[settings.ALLOW_DEMONSTRATION] = "1"
+    try:
+        given.run(given)
+    except (NotThere, BundleMissing) as absent:
+        return _say(MISSING, str(absent))
+    except Refused as refusal:
+        return _say(REFUSED, f"refused [{refusal.code}]: {refusal}")
+    except Stopped as stopped:
+        lines = [f"  {fault.where}: expected {fault.expected}" for fault in stopped.problem.faults]
+        return _say(INVALID, "\n".join([f"invalid request: {stopped.problem.message}", *lines]))
+    return 0
+
+
+def run_verify(given: argparse.Namespace) -> None:
+    """Say what a bundle is, or why it is refused."""
+    admitted = _admitted(given.bundle)
+    print(f"{given.bundle}: may be served")
+    print(f"  study    {admitted.artefact.study}, {admitted.artefact.model.title}")
+    print(f"  model    {admitted.model_digest}")
+    print(f"  card     {admitted.card_digest}, version {admitted.card.identity.version}")
+    print(f"  decision {admitted.decision.verdict}, valid until {admitted.decision.valid_until}")
+    if admitted.demonstration:
+        print("  DEMONSTRATION: approved by no committee; not for patients")
+
+
+def run_release(given: argparse.Namespace) -> None:
+    """Take an approved model to a Bento."""
+    from serving.release import NothingApproved, release
+
+    try:
+        tag = release(given.study, _bentoml_home(given.into), settings.trusted_keys(os.environ), given.tracking_uri)
+    except NothingApproved as absent:
+        raise NotThere(str(absent)) from absent
+    print(f"released {tag}: run `python -m serving serve`, or `bentoml serve vigie:latest` with the same settings")
+
+
+def run_serve(given: argparse.Namespace) -> None:
+    """Become the server, once the gate agrees."""
+    home = _bentoml_home(None)
+    os.environ["BENTOML_HOME"] = str(home)
+    if given.bundle is not None:
+        os.environ[settings.BUNDLE] = str(given.bundle.resolve())
+        bundle, target = given.bundle, ["serving.service:Vigie", "--working-dir", str(Path(__file__).parents[1])]
+    else:
+        os.environ.pop(settings.BUNDLE, None)
+        from serving.release import NothingApproved, released_bundle
+
+        try:
+            bundle, target = released_bundle(), ["vigie:latest"]
+        except NothingApproved as absent:
+            raise NotThere(str(absent)) from absent
+    admitted = _admitted(bundle)
+    if admitted.demonstration:
+        print("DEMONSTRATION: approved by no committee; not for patients", file=sys.stderr)
+    print(f"serving {admitted.artefact.study} on http://{given.host}:{given.port}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "bentoml", "serve", *target, "--host", given.host, "--port", str(given.port)]
+    os.execv(sys.executable, command)
+
+
+def run_score(given: argparse.Namespace) -> None:
+    """Print one answer."""
+    if given.request is None:
+        body = json.dumps(EXAMPLES["risk"]["value"]).encode()
+    elif str(given.request) == "-":
+        body = sys.stdin.buffer.read()
+    elif given.request.is_file():
+        body = given.request.read_bytes()
+    else:
+        raise NotThere(f"there is no request at {given.request}")
+    judge(body, ScoreRequest)
+    _admitted(given.bundle)
+    answer = Desk.open(given.bundle, os.environ).answer(ScoreRequest.model_validate_json(body))
+    print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
+
+
+def _admitted(bundle: Path) -> Admitted:
+    return admit(bundle, settings.trusted_keys(os.environ), now(), os.environ.get(settings.LEDGER_HEAD))
+
+
+def _bentoml_home(given: Path | None) -> Path:
+    return (given or Path(os.environ.get("BENTOML_HOME", "bentoml"))).resolve()
+
+
+def _say(code: int, message: str) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import copy
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from features.catalogue.cardiovascular import ADULTS_40_TO_79, CARDIOVASCULAR
+from features.codes import SYSTEMS
+from serving.contract import MOST_RECORDS, Fault, Risk, ScoreRequest, faults_of, now, read
+from serving.hardening import Stopped, judge
+from serving.openapi import EXAMPLES, request_of, specification
+from serving.scoring import score
+
+CONCEPTS = (*CARDIOVASCULAR.concepts, *ADULTS_40_TO_79.concepts)
+CANARY = "Zebulon7391"
+RECORD = {"system": "LOINC", "code": "8480-6", "happened_at": "2025-02-10", "value": 150, "unit": "mm[Hg]"}
+
+
+def request(**changes: Any) -> dict[str, Any]:
+    return {"as_of": "2025-03-03", "records": [RECORD | changes]}
+
+
+def parsed(body: Any) -> ScoreRequest:
+    return ScoreRequest.model_validate_json(json.dumps(body))
+
+
+def faults(body: Any) -> dict[str, Fault]:
+    with pytest.raises(ValidationError) as caught:
+        parsed(body)
+    return {fault.where: fault for fault in faults_of(caught.value)}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2025-02-10", datetime(2025, 2, 10)),
+        ("2025-02-10T09:40:00+01:00", datetime(2025, 2, 10, 8, 40)),
+        ("2025-02-10T09:40:00Z", datetime(2025, 2, 10, 9, 40)),
+        ("2025-02-10T09:40:00.123456-05:00", datetime(2025, 2, 10, 14, 40, 0, 123456)),
+        ("2025-02-10T09:40+02:00", datetime(2025, 2, 10, 7, 40)),
+    ],
+)
+def test_moments_become_naive_utc(written, meant):
+    record = parsed(request(happened_at=written)).records[0]
+    assert record.happened_at == meant
+    assert record.happened_at.tzinfo is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2025-02-10T09:40:00",  # no offset: nobody can tell when it was
+        "10/02/2025",
+        "20250210",
+        "2025-W07-1",
+        "2025-02-30",
+        "2025-02-10T25:00:00Z",
+        "1879-12-31",
+        "2200-01-01",
+        "9999-12-31T23:59:59-12:00",
+        "",
+        "yesterday",
+        1739145600,
+        None,
+        True,
+        ["2025-02-10"],
+    ],
+)
+def test_other_moments_are_refused(written):
+    assert list(faults(request(happened_at=written))) == ["records.0.happened_at"]
+
+
+def test_as_of_may_be_left_out_and_not_be_far_ahead():
+    body = request()
+    del body["as_of"]
+    assert parsed(body).as_of is None
+    assert abs(read(parsed(body), CONCEPTS).as_of - now()) < timedelta(minutes=1)
+    soon, later = (now() + timedelta(hours=hours) for hours in (23, 25))
+    parsed(body | {"as_of": soon.isoformat() + "Z"})
+    assert list(faults(body | {"as_of": later.isoformat() + "Z"})) == ["as_of"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"system": "ICD9"}, "system"),
+        ({"system": "loinc"}, "system"),
+        ({"system": 3}, "system"),
+        ({"code": "not a code"}, "code"),
+        ({"code": ""}, "code"),
+        ({"code": "1" * 65}, "code"),
+        ({"system": "CIM10", "code": "8480-6"}, "code"),
+        ({"known_at": "2025-02-09"}, "known_at"),
+        ({"value": "150"}, "value"),
+        ({"value": True}, "value"),
+        ({"value": 1e10}, "value"),
+        ({"value": -1e10}, "value"),
+        ({"value": {"value": 150}}, "value"),
+        ({"unit": ""}, "unit"),
+        ({"unit": "mm Hg"}, "unit"),
+        ({"unit": "x" * 25}, "unit"),
+        ({"unit": "mm[Hg]\r\nX"}, "unit"),
+        ({"unit": 3}, "unit"),
+    ],
+)
+def test_a_record_is_typed_and_bounded(changes, where):
+    assert list(faults(request(**changes))) == [f"records.0.{where}"]
+
+
+@pytest.mark.parametrize("body", [[], "text", 3, None, True])
+def test_a_request_is_an_object(body):
+    assert list(faults(body)) == ["(body)"]
+
+
+@pytest.mark.parametrize("records", [[], [RECORD] * (MOST_RECORDS + 1), {}, None, "text"])
+def test_a_request_has_records_and_not_too_many(records):
+    assert list(faults({"records": records})) == ["records"]
+
+
+def test_as_many_records_as_allowed_are_taken():
+    assert len(parsed({"records": [RECORD] * MOST_RECORDS}).records) == MOST_RECORDS
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_is_known(system):
+    codes = {
+        "CIM10": "I21.9", "CISP2": "K86", "ATC": "C09AA05", "LOINC": "8480-6",
+        "CCAM": "DDAF001", "SNOMED": "271649006", "PRACTICE": "birth",
+    }  # fmt: skip
+    parsed(request(system=system, code=codes[system]))
+
+
+def test_a_code_without_its_dot_is_understood():
+    assert parsed(request(system="CIM10", code="I219")).records[0].code == "I21.9"
+
+
+def test_unknown_fields_are_refused_at_every_level_without_their_names():
+    body = request(**{CANARY: 1}) | {CANARY: 2}
+    found = faults(body)
+    assert set(found) == {"records.0.(unknown field)", "(unknown field)"}
+    assert found["(unknown field)"].expected == "one of as_of, records"
+    assert found["records.0.(unknown field)"].expected == "one of system, code, happened_at, known_at, value, unit"
+
+
+def test_all_faults_are_listed_at_once():
+    body = {
+        "as_of": "soon",
+        "more": 1,
+        "records": [
+            RECORD | {"system": "ICD9", "value": "high", "unit": ""},
+            {"code": "8480-6"},
+            RECORD | {"known_at": "2020-01-01", "code": "x"},
+            "text",
+        ],
+    }
+    assert set(faults(body)) == {
+        "as_of",
+        "(unknown field)",
+        *(f"records.0.{name}" for name in ("system", "value", "unit")),
+        *(f"records.1.{name}" for name in ("system", "happened_at")),
+        *(f"records.2.{name}" for name in ("known_at", "code")),
+        "records.3",
+    }
+
+
+def test_what_was_sent_is_never_repeated():
+    wrong = dict.fromkeys(("system", "code", "happened_at", "known_at", "value"), CANARY) | {"unit": f"{CANARY} é"}
+    bodies = [
+        request(**wrong),
+        request(code=CANARY, happened_at=CANARY),
+        request() | {"as_of": CANARY, CANARY: CANARY},
+        {"records": CANARY},
+        {"records": [CANARY]},
+        {"records": [{CANARY: {CANARY: CANARY}}]},
+    ]
+    for body in bodies:
+        with pytest.raises(Stopped) as caught:
+            judge(json.dumps(body).encode(), ScoreRequest)
+        assert caught.value.status == 422
+        assert CANARY not in caught.value.problem.model_dump_json()
+        assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "malformed"),
+        (b"{", "malformed"),
+        (b'{"records": [}', "malformed"),
+        (b"\xff\xfe{}", "malformed"),
+        (b'\xef\xbb\xbf{"records": []}', "malformed"),
+        (b"[" * 100_000, "malformed"),
+        (b'{"a":' * 30_000 + b"1" + b"}" * 30_000, "malformed"),
+        (b'{"records": [], "records": []}', "duplicate_field"),
+        (b'{"records": [{"value": 1, "value": 2}]}', "duplicate_field"),
+        (b'{"records": [{"value": NaN}]}', "not_a_number"),
+        (b'{"records": [{"value": -Infinity}]}', "not_a_number"),
+        (b'{"records": [{"value": ' + b"9" * 5000 + b"}]}", "malformed"),
+        (b'{"records": [{"system": "\\ud800"}]}', "malformed"),
+    ],
+)
+def test_ambiguous_or_malformed_json_is_refused(body, code):
+    with pytest.raises(Stopped) as caught:
+        judge(body, ScoreRequest)
+    assert (caught.value.status, caught.value.problem.code) == (400, code)
+
+
+def test_numbers_too_large_for_a_float_are_refused():
+    with pytest.raises(Stopped) as caught:
+        judge(json.dumps(request(value=12345)).replace("12345", "1e999").encode(), ScoreRequest)
+    assert [fault.where for fault in caught.value.problem.faults] == ["records.0.value"]
+
+
+def warnings(body: Any) -> dict[str, int | None]:
+    return {note.code: note.count for note in read(parsed(body), CONCEPTS).warnings}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {}),
+        ({"unit": None}, {"unit": 1}),
+        ({"unit": "kPa"}, {"unit": 1}),
+        ({"value": 500}, {"implausible": 1}),
+        ({"happened_at": "2025-03-03"}, {"after_as_of": 1}),
+        ({"known_at": "2025-03-03"}, {"after_as_of": 1}),
+        ({"known_at": "2025-03-02T23:59:59.999999Z"}, {}),
+        ({"happened_at": "2026-01-01", "unit": None}, {"after_as_of": 1}),
+    ],
+)
+def test_what_is_not_used_is_a_warning(changes, expected):
+    assert warnings(request(**changes)) == expected
+
+
+def test_a_measurement_that_is_not_believed_does_not_count_as_measured():
+    assert read(parsed(request(value=500)), CONCEPTS).history.records == ()
+
+
+def test_values_are_converted_by_their_unit_and_known_at_defaults_to_happened_at():
+    body = {
+        "as_of": "2025-03-03",
+        "records": [
+            {"system": "LOINC", "code": "14646-4", "happened_at": "2025-01-01", "value": 0.5, "unit": "g/L"},
+            RECORD | {"value": 15, "unit": "cm[Hg]", "known_at": "2025-02-12"},
+        ],
+    }
+    hdl, pressure = read(parsed(body), CONCEPTS).history.records
+    assert hdl.value == pytest.approx(1.293, abs=1e-3)
+    assert hdl.unit == "mmol/L"
+    assert hdl.known_at == hdl.happened_at
+    assert (pressure.value, pressure.unit) == (150, "mm[Hg]")
+    assert pressure.known_at == datetime(2025, 2, 12)
+
+
+def test_records_after_as_of_change_nothing_but_the_warning(admitted):
+    body = copy.deepcopy(EXAMPLES["risk"]["value"])
+    reading = read(parsed(body), admitted.concepts)
+    body["records"] += [
+        RECORD | {"happened_at": "2025-03-03T08:00:00Z", "value": 250},
+        {"system": "CIM10", "code": "I21.0", "happened_at": "2025-01-01", "known_at": "2025-06-01"},
+    ]
+    late = read(parsed(body), admitted.concepts)
+    assert [note.count for note in late.warnings] == [2]
+    answers = [score(admitted, each.history, each.as_of) for each in (reading, late)]
+    assert isinstance(answers[0], Risk)
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_run_as_they_are(admitted, example):
+    reading = read(request_of(example), admitted.concepts)
+    assert reading.warnings == ()
+    assert score(admitted, reading.history, reading.as_of).kind == example
+
+
+def test_the_documentation_describes_what_the_model_reads(admitted):
+    document = specification(admitted)
+    described = document["paths"]["/score"]["post"]["description"]
+    for concept in admitted.concepts:
+        assert concept.en in described
+        assert all(f"`{code}`" in described for code in concept.codes)
+    assert "`mm[Hg]` (`mmHg`, `cm[Hg]`) | 60–300" in described
+    for conditions in (admitted.artefact.population, admitted.artefact.required):
+        assert all(name in described for name in conditions)
+
+
+def test_the_documentation_is_complete_in_itself(admitted):
+    for document in (specification(admitted), specification(None)):
+        text = json.dumps(document)
+        wanted = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+        assert wanted <= set(document["components"]["schemas"])
+        assert "http://" not in text
+        assert "https://" not in text
+        for example in document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]["examples"]:
+            request_of(example)

@@ -1,0 +1,31 @@
+"""Serving imports neither MLflow, SHAP's package, fairlearn nor matplotlib when it scores."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+FORBIDDEN = ("mlflow", "shap", "fairlearn", "matplotlib")
+
+
+@pytest.mark.parametrize("module", ["serving.service", "serving.scoring", "serving.desk", "serving.__main__"])
+def test_what_scores_imports_nothing_that_trains_or_draws(module, tmp_path):
+    code = (
+        f"import sys, {module}\n"
+        f"print([name for name in {FORBIDDEN} if name in sys.modules], 'training.audit' in sys.modules)"
+    )
+    environment = {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true", "PATH": ""}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert ran.stdout.split("\n")[-2] == "[] False"
+
+
+def test_only_release_knows_mlflow():
+    from pathlib import Path
+
+    import serving
+
+    folder = Path(serving.__file__).parent
+    knowing = [path.name for path in sorted(folder.glob("*.py")) if "import mlflow" in path.read_text()]
+    assert knowing == ["release.py"]
