@@ -1020,19 +1020,29 @@ def render(
         _require_about(decision, card.digest)
     documents = {"evidence": evidence, "audit": audit, "explanation": explanation}
     _require_intact(card, documents)
+    gated = {name: None if document is None else gate(tree_of(document)) for name, document in documents.items()}
+    found, reference = _judged(gated["evidence"], card.identity.model)
     standing: Standing = "draft" if card.holes() else decision.verdict if decision else "pending"
-    return (
-        _environment(language)
-        .get_template("card.html.j2")
-        .render(
-            card=card,
-            decision=decision,
-            standing=standing,
-            demonstration=card.identity.demonstration or (decision is not None and decision.shown_as_demonstration),
-            chapters=_chapters(card),
-            **{name: document and gate(tree_of(document)) for name, document in documents.items()},
-        )
+    page = _environment(language).get_template("card.html.j2")
+    return page.render(
+        card=card,
+        decision=decision,
+        standing=standing,
+        demonstration=card.identity.demonstration or (decision is not None and decision.shown_as_demonstration),
+        chapters=_chapters(card),
+        found=found,
+        reference=reference,
+        audit=gated["audit"],
+        explanation=gated["explanation"],
     )
+
+
+def _judged(evidence: Mapping[str, Any] | None, model: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return what evidence knows of the card's model, and of the one it is compared with."""
+    if evidence is None:
+        return None, None
+    comparators = [each["comparator"] for each in evidence["comparisons"] if each["model"] == model]
+    return model_evidence(evidence, model), model_evidence(evidence, comparators[0]) if comparators else None
 
 
 def _require_intact(card: ModelCard, documents: Mapping[str, Document | None]) -> None:
@@ -1143,7 +1153,5 @@ def _environment(language: Language) -> Environment:
         "scale": _scale,
         "ticks": _ticks,
         "cross": CROSS,
-        "measures": MEASURES,
-        "model_evidence": model_evidence,
     }
     return environment

@@ -147,7 +147,8 @@ def code_commit() -> str:
 def _population(run: Run) -> Population:
     study, practices = run.study, run.evidence.practices
     names_fr, names_en = (
-        "; ".join(getattr(c, language) for c in study.cohort.criteria.values()) for language in ("fr", "en")
+        between.join(getattr(c, language) for c in study.cohort.criteria.values())
+        for language, between in (("fr", " ; "), ("en", "; "))
     )
     quarantined = sum(sum(d["quarantined"].values()) for d in run.records.deliveries)
     rows = sum(int(d["rows"]) for d in run.records.deliveries)

@@ -65,22 +65,27 @@ def calibration(evidence: Evidence) -> Figure:
 
 
 def decision_curve(evidence: Evidence) -> Figure:
-    """Draw net benefit over thresholds, against flagging everybody and nobody."""
-    figure = Figure(figsize=(6.4, 4))
-    panel = figure.subplots()
-    models = _scored(evidence)
-    for model, colour in models:
-        thresholds = [100 * p.threshold for p in model.decision]
-        panel.plot(thresholds, [1000 * p.model.value for p in model.decision], color=colour, label=model.name)
-    if models:
-        everybody = [1000 * p.treat_all.value for p in models[-1][0].decision]
+    """Draw net benefit over thresholds, one panel a model, beside the comparator on the same people."""
+    compared = [c for c in evidence.comparisons if c.decision]
+    figure = Figure(figsize=(4.2 * max(len(compared), 1), 4))
+    panels = np.atleast_1d(figure.subplots(1, max(len(compared), 1), sharex=True, sharey=True))
+    highest = 1.0
+    for panel, comparison, colour in zip(panels, compared, COLOURS[1:], strict=False):
+        thresholds = [100 * p.threshold for p in comparison.decision]
+        for name, points, shade in (
+            (comparison.model, comparison.decision, colour),
+            (comparison.comparator, comparison.comparator_decision, COLOURS[0]),
+        ):
+            panel.plot(thresholds, [1000 * p.model.value for p in points], color=shade, label=name)
+            highest = max([highest, *(1000 * p.model.value for p in points if np.isfinite(p.model.value))])
+        everybody = [1000 * p.treat_all.value for p in comparison.decision]
         panel.plot(thresholds, everybody, color="#777777", ls=":", label="flag everybody")
-    panel.axhline(0, color="#333333", lw=1, label="flag nobody")
-    highest = max((1000 * p.model.high for m, _ in models for p in m.decision if np.isfinite(p.model.high)), default=1)
-    panel.set_ylim(-0.15 * highest, 1.1 * highest)
-    panel.set_xlabel("Threshold (%)")
-    panel.set_ylabel("Net benefit per 1,000 people")
-    panel.legend(frameon=False)
+        panel.axhline(0, color="#333333", lw=1, label="flag nobody")
+        panel.set_ylim(-0.15 * highest, 1.1 * highest)
+        panel.set_title(f"On the {comparison.decision[0].model.n} landmarks both can score", fontsize=9)
+        panel.set_xlabel("Threshold (%)")
+        panel.legend(frameon=False)
+    panels[0].set_ylabel("Net benefit per 1,000 people")
     return figure
 
 
@@ -150,7 +155,7 @@ def dependence(explanation: Explanation, most: int = 6) -> Figure:
     for panel, item in zip(figure.subplots(2, 3, sharey=True).flat, top, strict=False):
         found = by_name[item.feature]
         panel.axhline(0, color="#555555", lw=1)
-        panel.plot(found.values, found.effects, "o-", color=COLOURS[0], ms=4)
+        panel.plot(found.values, found.effects, "o-" if len(found.values) > 2 else "o", color=COLOURS[0], ms=4)
         panel.set_xlabel(f"{item.en}" + (f" ({item.unit})" if item.unit not in (None, "1") else ""))
     figure.supylabel("Mean SHAP value (log-odds)")
     return figure

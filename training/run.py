@@ -217,8 +217,8 @@ def _demonstration_decision(drawn_up: ModelCard, bundle: Path) -> Decision:
         card_digest=drawn_up.digest,
         verdict="approved",
         reasons=Bilingual(
-            fr="DÉMONSTRATION : approbation automatique pour montrer le parcours ; aucun comité n’a examiné cette carte.",
-            en="DEMONSTRATION: automatic approval to show the way; no committee has examined this card.",
+            fr="DÉMONSTRATION : approbation pour montrer le parcours ; aucun comité n’a examiné cette carte.",
+            en="DEMONSTRATION: approval to show the way; no committee has examined this card.",
         ),
         decided_at=drawn_up.identity.created_at,
         valid_until=(drawn_up.identity.created_at + timedelta(days=90)).date(),

@@ -140,11 +140,15 @@ class Comparison:
         Their names.
     differences
         Model minus comparator, measure by measure, from the same bootstrap replicates.
+    decision, comparator_decision
+        Decision curves of both, on these same landmarks: curves of different people must not be laid over each other.
     """
 
     model: str
     comparator: str
     differences: tuple[Estimate, ...]
+    decision: tuple[DecisionPoint, ...] = ()
+    comparator_decision: tuple[DecisionPoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -333,7 +337,7 @@ def validate(
         seed=seed,
         models=tuple(judged),
         comparisons=tuple(
-            bench.compare(other, comparator, risks, tested)
+            bench.compare(other, comparator, risks, tested, decision_range)
             for other in names
             if comparator is not None and other != comparator
         ),
@@ -420,13 +424,7 @@ class _Bench:
                 for point in calibration_curve(risk[rows], *where, resamples=self.resamples, seed=self.seed)
             ),
             smooth=tuple(smooth_calibration(risk[rows], *where, self.resamples, self.seed)),
-            decision=tuple(
-                DecisionPoint(
-                    point.threshold,
-                    *(self._show(each, rows, telling, risk, alone=True) for each in (point.model, point.treat_all)),
-                )
-                for point in decision_curve(risk[rows], *where, decision_range, self.resamples, self.seed)
-            ),
+            decision=self._decision(risk, rows, telling, decision_range),
             distribution=risk_distribution(
                 risk[rows], self.followup[rows], self.horizon, refused=self.followup[others]
             ),
@@ -436,8 +434,15 @@ class _Bench:
             ),
         )
 
-    def compare(self, model: str, comparator: str, risks: Mapping[str, Floats], tested: Positions) -> Comparison:
-        """Return the differences between two models on the rows both scored."""
+    def compare(
+        self,
+        model: str,
+        comparator: str,
+        risks: Mapping[str, Floats],
+        tested: Positions,
+        decision_range: Sequence[float],
+    ) -> Comparison:
+        """Return the differences between two models, and the decision curves of both, on the rows both scored."""
         a, b = risks[model], risks[comparator]
         by_a, by_b = (tested[~np.isnan(risk[tested])] for risk in (a, b))
         rows = np.intersect1d(by_a, by_b)
@@ -446,7 +451,12 @@ class _Bench:
         where = (self.followup[rows], self.horizon, self.clusters[rows], self.thresholds)
         found = difference(a[rows], b[rows], *where, self.resamples, self.seed, COMPARED)
         telling = self._telling(rows, tested, by_a, by_b)
-        return Comparison(model, comparator, tuple(self._show(each, rows, telling, a, b) for each in found))
+        return Comparison(
+            model,
+            comparator,
+            tuple(self._show(each, rows, telling, a, b) for each in found),
+            *(self._decision(risk, rows, telling, decision_range) for risk in (a, b)),
+        )
 
     def _telling(self, rows: Positions, *wholes: Positions) -> set[str]:
         """Return which counts of these rows would tell a small count of the others in a whole counted elsewhere."""
@@ -459,6 +469,18 @@ class _Bench:
             telling |= {"n"} if 0 < n[1] < SMALLEST_COUNT else set()
             telling |= {"events"} if 0 < events[1] < SMALLEST_COUNT or 0 < event_free[1] < SMALLEST_COUNT else set()
         return telling
+
+    def _decision(
+        self, risk: Floats, rows: Positions, telling: Set[str], decision_range: Sequence[float]
+    ) -> tuple[DecisionPoint, ...]:
+        where = (self.followup[rows], self.horizon, self.clusters[rows], decision_range)
+        return tuple(
+            DecisionPoint(
+                point.threshold,
+                *(self._show(each, rows, telling, risk, alone=True) for each in (point.model, point.treat_all)),
+            )
+            for point in decision_curve(risk[rows], *where, self.resamples, self.seed)
+        )
 
     def _estimate(
         self,

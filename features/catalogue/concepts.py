@@ -138,6 +138,7 @@ SMOKING_STATUS = Concept(
     "Statut tabagique",
     "Smoking status",
     categories=(
+        ("not current", (SNOMED("8392000"),)),  # "non-smoker": never or former, the source does not say which
         ("never", (LOINC("LA18978-9"), SNOMED("266919005"))),
         ("former", (LOINC("LA15920-4"), SNOMED("8517006"))),
         (

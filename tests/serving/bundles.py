@@ -31,7 +31,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             to_tree(ModelEvidence(name=name, title=name, scored=2000, refused=0, reasons={}))
             for name in ("lightgbm", "logistic_regression")
         ],
-        "comparisons": [],
+        "comparisons": [{"model": "lightgbm", "comparator": "logistic_regression", "differences": []}],
         "thresholds": [0.05, 0.1],
     },
     "audit": {"attributes": []},

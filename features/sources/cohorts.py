@@ -1,0 +1,266 @@
+"""Published cohorts as records: the Framingham longitudinal teaching set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from features.catalogue.concepts import CONCEPTS
+from features.records import InvalidRecords, Records
+
+PRACTICE: Final = "framingham"
+#: The set gives days, not dates. The calendar is fictional: everybody's baseline is this day.
+BASELINE: Final = datetime(1956, 1, 1)
+FOLLOW_UP_DAYS: Final = 8_766
+DELIVERED_AT: Final = datetime(1980, 1, 1)  # 8,766 days after the baseline
+
+#: Measurements of an examination: column, code, unit.
+MEASUREMENTS: Final = (
+    ("SYSBP", "LOINC:8480-6", "mm[Hg]"),
+    ("DIABP", "LOINC:8462-4", "mm[Hg]"),
+    ("TOTCHOL", "LOINC:2093-3", "mg/dL"),
+    ("HDLC", "LOINC:2085-9", "mg/dL"),
+    ("BMI", "LOINC:39156-5", "kg/m2"),
+    ("HEARTRTE", "LOINC:8867-4", "/min"),
+    ("GLUCOSE", "LOINC:2345-7", "mg/dL"),
+    ("CIGPDAY", "LOINC:64218-1", "/d"),
+)
+#: States of an examination: column, value, code. A 0 in DIABETES or BPMEDS leaves no record: nothing was found.
+FINDINGS: Final = (
+    ("CURSMOKE", 1, "LOINC:LA18976-3"),
+    ("CURSMOKE", 0, "SNOMED:8392000"),  # non-smoker: never and former are not told apart
+    ("DIABETES", 1, "CIM10:E11.9"),
+    ("BPMEDS", 1, "ATC:C02"),
+)
+#: Events: flag, day, code. What is not the date of a stroke is coronary by the set's definition of CVD.
+EVENTS: Final = (
+    ("MI_FCHD", "TIMEMIFC", "CIM10:I21.9"),
+    ("STROKE", "TIMESTRK", "CIM10:I64"),
+    ("ANGINA", "TIMEAP", "CIM10:I20.9"),
+)
+CVD_OTHERWISE: Final = "CIM10:I21.9"
+OTHER_CORONARY: Final = "CIM10:I24.9"
+PREVALENT: Final = (("PREVCHD", "CIM10:I25.9"), ("PREVSTRK", "CIM10:I64"))
+
+EACH_PERSON: Final = (
+    "SEX",
+    *(name for flag, day, _ in EVENTS for name in (flag, day)),
+    *("ANYCHD", "TIMECHD", "CVD", "TIMECVD", "DEATH", "TIMEDTH"),
+)
+EACH_EXAMINATION: Final = (
+    *("RANDID", "TIME", "AGE"),
+    *(column for column, _, _ in MEASUREMENTS),
+    *("CURSMOKE", "DIABETES", "BPMEDS", "PREVCHD", "PREVSTRK"),
+)
+FLAGS: Final = (
+    *("CURSMOKE", "DIABETES", "BPMEDS", "PREVCHD", "PREVSTRK"),
+    *(flag for flag, _, _ in EVENTS),
+    *("ANYCHD", "CVD", "DEATH"),
+)
+MAY_BE_MISSING: Final = {*(column for column, _, _ in MEASUREMENTS), "BPMEDS"}
+
+
+def framingham(csv: Path, into: Path) -> Records:
+    """Write the records of the Framingham longitudinal teaching set and return them.
+
+    Parameters
+    ----------
+    csv
+        ``framingham_longitudinal.csv``: one row an examination, up to three a person.
+    into
+        Folder of the new store.
+
+    Returns
+    -------
+    Records
+        One delivery, of the day follow-up ended.
+
+    Raises
+    ------
+    InvalidRecords
+        Naming everything that is wrong with the file; nothing is then written.
+    FileExistsError, FileNotFoundError
+        If ``into`` holds records already, or there is no such file.
+
+    Notes
+    -----
+    How the set's columns become dated records:
+
+    - The calendar is fictional. Everybody's first examination is on 1 January 1956; the others follow ``TIME`` days
+      later. One practice, ``"framingham"``.
+    - ``AGE`` is in whole years, so that people are half a year older on average: birth is ``AGE`` + 0.5 years of
+      365.25 days before the first examination.
+    - What an examination finds happened and is known at its midnight; a landmark after it must be a moment later,
+      such as a day. Values that are missing leave no record. ``CURSMOKE`` does not tell people who never smoked
+      from those who stopped: a 0 is coded "non-smoker", the category ``"not current"``.
+    - The columns about the future (``CVD``, ``DEATH`` … with their ``TIME…``, repeated on each row) enter as records
+      dated and known on the day itself: surveillance was continuous. Nothing else is derived from them.
+    - ``CVD`` at ``TIMECVD`` is a stroke (I64) if that is the day of the stroke, otherwise coronary (I21.9). The set
+      documents CVD as infarction (recognised or not), fatal coronary disease or stroke, yet ``TIMECVD`` is always the
+      first of *any* coronary event or stroke: of 369 in ten years after a baseline free of both, 93 come
+      before any day that ``TIMEMIFC`` or ``TIMESTRK`` gives, mostly on the day of the first angina. Records of those two,
+      and of angina (I20.9) and other coronary events (I24.9), stand beside it on their own days.
+    - ``TIMECVD`` of 0 is disease present at the baseline, not an event. Disease found at an examination (``PREVCHD``,
+      ``PREVSTRK``) that no earlier dated event explains happened the day before, for want of a date.
+    - People without ``CVD`` whose ``TIMECVD`` lies before both their death and the end were lost to surveillance that day:
+      they left. Everybody else was followed until death or the end, 8,766 days after the baseline.
+    """
+    exams = _read(csv)
+    table = pd.concat(_records(exams), ignore_index=True)
+    table["patient"] = table["patient"].astype(str)
+    table["practice"] = PRACTICE
+    records = Records.create(into)
+    records.append(table, name="framingham", delivered_at=DELIVERED_AT, concepts=CONCEPTS)
+    return records
+
+
+def _read(csv: Path) -> pd.DataFrame:
+    """Return the examinations, sorted by person and time, or raise with every fault of the file."""
+    try:
+        frame = pd.read_csv(csv)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InvalidRecords([f"{csv.name} is not a CSV file with a header: {error}"]) from error
+    if "TenYearCHD" in frame.columns:
+        raise InvalidRecords(
+            [
+                f"{csv.name} is the cross-sectional copy with TenYearCHD, which counts people lost before ten years as "
+                "cases and has no dates: use the longitudinal set (framingham_longitudinal.csv, 11,627 examinations)"
+            ]
+        )
+    needed = [*EACH_EXAMINATION, *EACH_PERSON]
+    if faults := [f"column {name} is missing" for name in needed if name not in frame.columns]:
+        raise InvalidRecords(faults)
+    frame = frame[needed]
+    if faults := [
+        f"column {name} holds something that is not a number"
+        for name in needed
+        if not pd.api.types.is_numeric_dtype(frame[name])
+    ]:
+        raise InvalidRecords(faults)
+    if frame.empty:
+        raise InvalidRecords([f"{csv.name} holds no examination"])
+    if faults := list(_faults(frame)):
+        raise InvalidRecords(faults)
+    return frame.sort_values(["RANDID", "TIME"], ignore_index=True)
+
+
+def _faults(frame: pd.DataFrame) -> Iterator[str]:
+    for name in frame.columns:
+        if name not in MAY_BE_MISSING and (missing := int(frame[name].isna().sum())):
+            yield f"column {name} is missing on {missing} rows"
+    allowed: Mapping[str, Sequence[int]] = {"SEX": (1, 2)} | dict.fromkeys(FLAGS, (0, 1))
+    for name, values in allowed.items():
+        if wrong := int((~frame[name].isin(values) & frame[name].notna()).sum()):
+            yield f"column {name} is neither {values[0]} nor {values[1]} on {wrong} rows"
+    people = frame.groupby("RANDID")
+    if twice := int(frame.duplicated(["RANDID", "TIME"]).sum()):
+        yield f"{twice} rows repeat an examination (RANDID and TIME)"
+    if without := int((people["TIME"].min() != 0).sum()):
+        yield f"{without} people have no examination at TIME 0"
+    for name in EACH_PERSON:
+        if changing := int((people[name].nunique(dropna=False) > 1).sum()):
+            yield f"column {name} changes between examinations of {changing} people: it should be the same on each row"
+    late = [name for name in frame.columns if name.startswith("TIME")]
+    for name in late:
+        if outside := int((~frame[name].between(0, FOLLOW_UP_DAYS) & frame[name].notna()).sum()):
+            yield f"column {name} is outside 0 to {FOLLOW_UP_DAYS:,} days on {outside} rows"
+    if after := int((frame["TIME"] > frame["TIMEDTH"]).sum()):
+        yield f"{after} examinations (TIME) come after death or the end of follow-up (TIMEDTH)"
+    if not frame["AGE"].dropna().between(15, 110).all():
+        yield "column AGE is outside 15 to 110 years on some rows"
+
+
+def _records(exams: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield records, a code at a time."""
+    people = exams.drop_duplicates("RANDID", ignore_index=True)
+    yield from _people(people)
+    yield _dated(exams, exams["TIME"], "PRACTICE:examination")
+    for column, code, unit in MEASUREMENTS:
+        measured = exams[exams[column].notna()]
+        yield _dated(measured, measured["TIME"], code).assign(value=measured[column].to_numpy(np.float64), unit=unit)
+    for column, value, code in FINDINGS:
+        found = exams[exams[column] == value]
+        yield _dated(found, found["TIME"], code)
+    yield from _events(people)
+    yield from _prevalent(exams)
+    yield from _endings(people)
+
+
+def _people(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    days_before = np.ceil((people["AGE"] + 0.5) * 365.25)
+    yield _dated(people, -days_before, "PRACTICE:birth", known=people["TIME"])
+    for sex, code in ((1, "PRACTICE:male"), (2, "PRACTICE:female")):
+        rows = people[people["SEX"] == sex]
+        yield _dated(rows, rows["TIME"], code)
+    yield _dated(people, people["TIME"], "PRACTICE:registered")
+
+
+def _events(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield what surveillance saw after the baseline, each on its own day."""
+    after = {day: people[day] > 0 for day in ("TIMECVD", "TIMECHD", *(day for _, day, _ in EVENTS))}
+    happened = {flag: (people[flag] == 1) & after[day] for flag, day, _ in EVENTS}
+    for flag, day, code in EVENTS:
+        rows = people[happened[flag]]
+        yield _dated(rows, rows[day], code)
+    cvd = (people["CVD"] == 1) & after["TIMECVD"]
+    # Infarctions and strokes of that day have their records already.
+    told = _same_day(people, "TIMECVD", happened, ("MI_FCHD", "STROKE"))
+    rows = people[cvd & ~told]
+    yield _dated(rows, rows["TIMECVD"], CVD_OTHERWISE)
+    told = _same_day(people, "TIMECHD", happened, ("MI_FCHD", "ANGINA")) | (
+        cvd & (people["TIMECVD"] == people["TIMECHD"])
+    )
+    rows = people[(people["ANYCHD"] == 1) & after["TIMECHD"] & ~told]
+    yield _dated(rows, rows["TIMECHD"], OTHER_CORONARY)
+
+
+def _same_day(
+    people: pd.DataFrame, day: str, happened: Mapping[str, pd.Series[bool]], flags: Sequence[str]
+) -> pd.Series[bool]:
+    """Return who had one of these events on a day."""
+    days = {flag: of_flag for flag, of_flag, _ in EVENTS}
+    same = pd.Series(False, index=people.index)
+    for flag in flags:
+        same |= happened[flag] & (people[days[flag]] == people[day])
+    return same
+
+
+def _prevalent(exams: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield disease that an examination found and no earlier dated event explains."""
+    explained = {
+        "PREVCHD": (exams["ANYCHD"] == 1) & exams["TIMECHD"].between(1, exams["TIME"]),
+        "PREVSTRK": (exams["STROKE"] == 1) & exams["TIMESTRK"].between(1, exams["TIME"]),
+    }
+    for column, code in PREVALENT:
+        rows = exams[(exams[column] == 1) & ~explained[column]].drop_duplicates("RANDID")
+        yield _dated(rows, rows["TIME"] - 1, code, known=rows["TIME"])
+
+
+def _endings(people: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    rows = people[people["DEATH"] == 1]
+    yield _dated(rows, rows["TIMEDTH"], "PRACTICE:death")
+    rows = people[(people["CVD"] == 0) & (people["TIMECVD"] < people["TIMEDTH"])]
+    yield _dated(rows, rows["TIMECVD"], "PRACTICE:left")
+
+
+def _dated(rows: pd.DataFrame, day: pd.Series[Any], code: str, known: pd.Series[Any] | None = None) -> pd.DataFrame:
+    """Return records of a code, dated in days since the baseline, without values."""
+    moments = [
+        (np.datetime64(BASELINE, "us") + days.to_numpy().astype("timedelta64[D]")).astype("datetime64[us]")
+        for days in (day, day if known is None else known)
+    ]
+    return pd.DataFrame(
+        {
+            "patient": rows["RANDID"].to_numpy(np.int64),
+            "happened_at": moments[0],
+            "known_at": moments[1],
+            "code": code,
+            "value": np.nan,
+            "unit": None,
+        }
+    )
