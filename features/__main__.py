@@ -71,7 +71,9 @@ def _add_ingest(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Read a file into a new store of records. A file with faults is refused whole, naming all of them."
     )
-    parser.epilog = f"example: python -m features ingest --source framingham --from framingham_longitudinal.csv --into records. {EPILOG}"
+    parser.epilog = (
+        f"example: python -m features ingest --source framingham --from FILE.csv --into demo/records. {EPILOG}"
+    )
     parser.add_argument("--source", choices=sorted(SOURCES), required=True, help="what the file is")
     parser.add_argument("--from", dest="file", type=Path, required=True, metavar="FILE", help="the file")
     parser.add_argument("--into", type=Path, required=True, metavar="STORE", help="folder of the new store")

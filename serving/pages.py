@@ -49,6 +49,7 @@ def application() -> Starlette:
         routes=[
             Route("/", documentation),
             Route("/docs.json", openapi),
+            Route("/favicon.ico", icon),
             Route("/models", models),
             Route("/models/{study}/card.{language}.html", card),
         ]
@@ -63,6 +64,11 @@ async def documentation(_: Request) -> Response:
 async def openapi(request: Request) -> Response:
     """Answer with the OpenAPI description."""
     return JSONResponse(specification(_desk(request).admitted))
+
+
+async def icon(_: Request) -> Response:
+    """Answer that there is no icon, which browsers ask for unasked."""
+    return Response(status_code=204)
 
 
 async def models(request: Request) -> Response:

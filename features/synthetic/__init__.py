@@ -1,12 +1,12 @@
 """A French general-practice population whose hazards are known: for trying everything out, and for proving it.
 
-People have risk factors that evolve, practices have habits, letters arrive late, people leave and die. Every figure is in
-`assumptions`, with its source where it has one. Modules follow the story: `practices`, `people`, `trajectories` (what
-bodies do), `events` (what happens, and the true incidence), `charting` (what reaches the file).
+People have risk factors that evolve, practices have habits, letters arrive late, people leave and die. Every figure is
+in `assumptions`, with its source where it has one. Modules follow the story: `practices`, `people`, `trajectories`
+(what bodies do), `events` (what happens, and the true incidence), `charting` (what reaches the file).
 
 Planted difficulties: people of the most deprived quintile have 1.5 times the cardiovascular hazard of the others at
-equal risk factors; deprived practices and those of one region code fewer diagnoses; some laboratories report g/L, others mmol/L;
-letters take weeks; those at higher risk leave more; blood pressure is measured more where it is high.
+equal risk factors; deprived practices and those of one region code fewer diagnoses; some laboratories report g/L,
+others mmol/L; letters take weeks; those at higher risk leave more; blood pressure is measured more where it is high.
 
 Nothing may be concluded from this population about patients, practices or care in France.
 """
@@ -107,12 +107,12 @@ def synthesise(
     Notes
     -----
     What ``truth`` holds: the probability, given the states a person in fact goes through (smoking, usual blood
-    pressure, conditions, treatments of each calendar year, also those after the landmark), that a major cardiovascular event
-    (``cardiovascular``) or death from another cause (``other_death``) comes first and before ten calendar years have
-    passed; nobody leaves, and the practice's own effect counts. It is exact: hazards are constant within a calendar year, and the states do not
-    depend on the events. As it knows the future states, it is sharper than the best prediction possible at the
-    landmark; averaged over people alike at the landmark it is that best prediction, up to who is still there. Its mean is
-    what a calibrated model should predict on average.
+    pressure, conditions, treatments of each calendar year, also those after the landmark), that a major cardiovascular
+    event (``cardiovascular``) or death from another cause (``other_death``) comes first and before ten calendar years
+    have passed; nobody leaves, and the practice's own effect counts. It is exact: hazards are constant within a
+    calendar year, and the states do not depend on the events. As it knows the future states, it is sharper than the
+    best prediction possible at the landmark; its mean over people who are alike in all that was known then is that best
+    prediction, and its mean over a cohort is what a calibrated model predicts on average.
     """
     for name, number in (("patients", patients), ("shards", shards), ("at_once", at_once)):
         if number < 1:

@@ -324,8 +324,9 @@ def _asked_and_weighed(
     measuring = practices.measuring[people.practice[visits.person]]
     rows = _chosen(rng, a.BMI_MEASURED * measuring)
     weighed = visits.where(rows)
-    bmi = states.bmi[weighed.person, weighed.year] + rng.normal(0, 0.4, len(weighed.person))
-    pages.add(weighed.person, weighed.moment, BMI, value=np.round(np.clip(bmi, 13, 70), 1), unit="kg/m2")
+    bmi: Floats = states.bmi[weighed.person, weighed.year] + rng.normal(0, 0.4, len(weighed.person))
+    bmi = np.clip(bmi, 13.0, 70.0)
+    pages.add(weighed.person, weighed.moment, BMI, value=np.round(bmi, 1), unit="kg/m2")
     asked = visits.where(_chosen(rng, a.SMOKING_ASKED * measuring))
     status = states.smoking[asked.person, asked.year]
     for state, code in SMOKING.items():

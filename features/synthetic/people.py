@@ -90,4 +90,5 @@ def _quintile(rng: np.random.Generator, leaning: Floats) -> npt.NDArray[np.int64
     """Return quintiles that follow the practice's leaning and are about equally frequent overall."""
     r = a.PRACTICE_DEPRIVATION_CORRELATION
     rank = r * leaning + np.sqrt(1 - r * r) * rng.normal(size=len(leaning))
-    return np.searchsorted((-0.8416, -0.2533, 0.2533, 0.8416), rank) + 1  # normal quintiles
+    quintile: npt.NDArray[np.int64] = np.searchsorted((-0.8416, -0.2533, 0.2533, 0.8416), rank) + 1  # of a normal
+    return quintile

@@ -1,4 +1,4 @@
-"""Practices and their habits: how much they measure and code, how late they learn, which units their laboratory uses."""
+"""Practices and their habits: how much they measure and code, how late they learn, which units they are sent."""
 
 from __future__ import annotations
 

@@ -144,7 +144,8 @@ def accumulated(hazard: Floats, until: Floats) -> Floats:
     year = np.clip(np.searchsorted(BOUNDS, until, side="right") - 1, 0, hazard.shape[1] - 1)
     into = np.clip((until - BOUNDS[year]) / (BOUNDS[year + 1] - BOUNDS[year]), 0, 1)
     rows = np.arange(len(hazard))
-    return np.cumsum(hazard, axis=1)[rows, year] - (1 - into) * hazard[rows, year]
+    total: Floats = np.cumsum(hazard, axis=1)[rows, year] - (1 - into) * hazard[rows, year]
+    return total
 
 
 def _onsets(rng: np.random.Generator, people: People, bmi: Floats) -> dict[str, Floats]:

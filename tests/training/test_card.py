@@ -202,7 +202,7 @@ def test_the_decision_is_not_in_the_digest_but_is_about_it() -> None:
 
 @pytest.mark.parametrize("name", ["evidence", "audit", "explanation"])
 def test_an_altered_file_is_noticed(name: str) -> None:
-    documents = dict(zip(("evidence", "audit", "explanation"), cards.documents(), strict=True))
+    documents: dict[str, Any] = dict(zip(("evidence", "audit", "explanation"), cards.documents(), strict=True))
     documents[name]["n"] = 1
     with pytest.raises(AlteredCard, match=f"{name} was altered"):
         render(CARD, **documents)
