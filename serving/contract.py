@@ -164,7 +164,12 @@ class Note(Closed):
     code: str
     fr: str
     en: str
-    count: Annotated[int | None, Field(description="How many records it is about, where it is about records.")] = None
+
+
+class Omission(Note):
+    """Records that were sent and not used."""
+
+    count: Annotated[int, Field(ge=1, description="How many records.")]
 
 
 class ModelIdentity(Closed):
@@ -244,7 +249,7 @@ class Answered(Closed):
     approved_until: Annotated[date, Field(description="Last day of the committee's approval.")]
     demonstration: Annotated[bool, Field(description="True where the approval is a demonstration and binds nobody.")]
     notice: Bilingual
-    warnings: tuple[Note, ...] = ()
+    warnings: tuple[Omission, ...] = ()
 
 
 class Risk(Answered):
@@ -312,7 +317,7 @@ class Reading:
 
     history: History
     as_of: datetime
-    warnings: tuple[Note, ...]
+    warnings: tuple[Omission, ...]
 
 
 WARNINGS: Final[dict[str, tuple[str, str]]] = {
@@ -357,7 +362,7 @@ def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | 
             counts[found.fault] += 1
             continue  # a measurement that is not believed does not count as measured
         kept.append(Record(given.happened_at, known_at, code, found.value, found.unit))
-    warnings = (Note(code=c, fr=WARNINGS[c][0], en=WARNINGS[c][1], count=n) for c, n in counts.items() if n)
+    warnings = (Omission(code=c, fr=WARNINGS[c][0], en=WARNINGS[c][1], count=n) for c, n in counts.items() if n)
     return Reading(History(tuple(kept)), as_of, tuple(warnings))
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from features.codes import Concept
-from serving.contract import Abstention, Models, Problem, Risk, ScoreRequest
+from serving.contract import Abstention, Models, Problem, Risk, ScoreRequest, read
 from serving.gate import Admitted
-from serving.scoring import DEMONSTRATION_NOTICE, NOTICE
+from serving.scoring import DEMONSTRATION_NOTICE, NOTICE, score
 
 TITLE: Final = "Vigie"
 SUMMARY: Final = "Decision support for primary care: a patient's records in, a risk or an abstention out."
@@ -109,7 +109,6 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "summary": SUMMARY, "description": _introduction(admitted)},
-        "servers": [{"url": "."}],
         "tags": [
             {"name": "Risk", "description": "Ask about a patient."},
             {"name": "Models", "description": "What is served, and on whose decision."},
@@ -127,7 +126,7 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
                         "content": {"application/json": {"schema": references[ScoreRequest], "examples": EXAMPLES}},
                     },
                     "responses": {
-                        "200": _json("A risk, or an abstention and its reasons.", answer),
+                        "200": _json("A risk, or an abstention and its reasons.", answer, _answers(admitted)),
                         **{
                             status: _json(why, references[Problem])
                             for status, why in {
@@ -172,8 +171,23 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
     }
 
 
-def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _json(description: str, schema: dict[str, Any], examples: dict[str, Any] | None = None) -> dict[str, Any]:
+    content = {"schema": schema} | ({"examples": examples} if examples else {})
+    return {"description": description, "content": {"application/json": content}}
+
+
+def _answers(admitted: Admitted | None) -> dict[str, Any]:
+    """Return what the model that is served answers to the examples."""
+    if admitted is None:
+        return {}
+    readings = {name: read(request_of(name), admitted.concepts) for name in EXAMPLES}
+    return {
+        name: {
+            "summary": EXAMPLES[name]["summary"],
+            "value": score(admitted, reading.history, reading.as_of).model_dump(mode="json"),
+        }
+        for name, reading in readings.items()
+    }
 
 
 def _in_path(name: str, schema: dict[str, Any]) -> dict[str, Any]:

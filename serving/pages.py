@@ -30,7 +30,8 @@ DOCUMENTATION: Final = f"""<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{TITLE}</title>
 <link rel="stylesheet" href="static_content/swagger-ui.css">
-<link rel="stylesheet" href="static_content/index.css">
+<style>body {{ margin: 0 }} .swagger-ui .topbar {{ display: none }} .swagger-ui .info {{ margin: 2em 0 }}
+.swagger-ui .markdown code {{ padding: 0 .3em; color: inherit }} .swagger-ui .markdown li {{ margin: .3em 0 }}</style>
 <link rel="icon" href="data:,">
 </head>
 <body>

@@ -12,17 +12,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from serving.gate import admit
+from serving.settings import MODEL_ALIAS
 
 if TYPE_CHECKING:
     from training.committee import TrustedKeys
 
 BENTO: Final = "vigie"
 ALIAS: Final = "approved"
-MODEL_ALIAS: Final = "bundle"
-"""What the released bundle is called inside a Bento."""
 CODE: Final = ("features", "training", "serving")
 
 
@@ -62,7 +62,7 @@ def release(study: str, into: Path, trusted_keys: TrustedKeys, tracking_uri: str
         admitted = admit(bundle, trusted_keys, datetime.now(UTC))
         labels = {
             "study": study,
-            "card": admitted.card_digest[:40],
+            "card": admitted.card_digest[:40],  # a label holds 63 characters at most
             "demonstration": str(admitted.demonstration).lower(),
         }
         with bentoml.models.create(f"vigie-{study}", labels=labels) as model:
@@ -114,7 +114,7 @@ def _download(study: str, folder: Path, tracking_uri: str | None) -> Path:
     )
 
 
-def _bentoml(home: Path):  # type: ignore[no-untyped-def]  # a module
+def _bentoml(home: Path) -> ModuleType:
     """Return BentoML, with its stores in a folder; it looks where they are when it is first imported."""
     if "bentoml" in sys.modules and os.environ.get("BENTOML_HOME") != str(home):
         raise RuntimeError("BentoML was imported before its folder was chosen: release in a process of its own")

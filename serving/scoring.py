@@ -164,7 +164,11 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
 
 def _unmet(conditions: FeatureSet, values: Row) -> list[Note]:
     """Return the conditions that are not true; a missing one is not."""
-    return [Note(code=name, fr=each.fr, en=each.en) for name, each in conditions.items() if values[name] != 1.0]
+    return [
+        Note(code=name, fr=f"Condition non remplie{NARROW}: {each.fr}", en=f"Condition not met: {each.en}")
+        for name, each in conditions.items()
+        if values[name] != 1.0
+    ]
 
 
 def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk]:

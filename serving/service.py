@@ -16,25 +16,29 @@ from serving import pages, settings
 from serving.contract import AnswerBody, ScoreRequest
 from serving.desk import Desk
 from serving.hardening import LOG, Hardened, log_types_only
-from serving.refusals import Refused
-
-MODEL_ALIAS = "bundle"
-"""What the released bundle is called inside a Bento."""
+from serving.refusals import BundleMissing, Refused
 
 PAGES = pages.application()
 
 
-def bundle_folder() -> Path:
-    """Return where the bundle is: the folder that the environment names, or the model in the Bento that is served."""
+def opened() -> Desk:
+    """Return the desk for the bundle that the environment names, or for the one in the Bento that is served."""
     named = os.environ.get(settings.BUNDLE)
-    return Path(named) if named else Path(bentoml.models.get(MODEL_ALIAS).path)
+    if named:
+        return Desk.open(Path(named), os.environ)
+    try:
+        stored = bentoml.models.get(settings.MODEL_ALIAS)
+    except bentoml.exceptions.NotFound:
+        fault = f"no bundle is named: set {settings.BUNDLE}, or serve a Bento made with `python -m serving release`"
+        return Desk(None, BundleMissing(fault))
+    return Desk.open(Path(stored.path), os.environ)
 
 
 class Desked:
     """A patient's records in, a risk or an abstention out."""
 
     def __init__(self) -> None:
-        self.desk = PAGES.state.desk = Desk.open(bundle_folder(), os.environ)
+        self.desk = PAGES.state.desk = opened()
         if self.desk.refusal is not None:
             print(f"vigie: NOT READY [{self.desk.refusal.code}] {self.desk.refusal}", file=sys.stderr, flush=True)
         elif self.desk.admitted is not None and self.desk.admitted.demonstration:

@@ -24,6 +24,10 @@ LEDGER_HEAD: Final = "VIGIE_LEDGER_HEAD"
 """Head of the ledger as it was noted elsewhere: a ledger that was cut short is then noticed."""
 
 
+MODEL_ALIAS: Final = "bundle"
+"""What the released bundle is called inside a Bento."""
+
+
 def trusted_keys(environment: Mapping[str, str]) -> dict[str, Ed25519PublicKey]:
     """Return the keys whose decisions count; the demonstration key only where it is allowed by name.
 

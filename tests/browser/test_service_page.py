@@ -113,4 +113,5 @@ def _elsewhere(browser: WebDriver, address: str) -> list[str]:
 def _picture(browser: WebDriver, file: Path) -> None:
     height = browser.execute_script("return document.documentElement.scrollHeight")
     browser.set_window_size(1300, min(int(height), 9000))
+    browser.execute_script("window.scrollTo(0, 0)")
     browser.save_screenshot(str(file))

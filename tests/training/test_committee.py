@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from features.digests import canonical
 from tests.training.cards import decision
 from training import committee
 from training.committee import (
@@ -288,7 +289,7 @@ def test_a_line_that_borrows_a_trusted_name_is_refused(tmp_path: Path) -> None:
         ledger.verify(KEYS)
     line = json.loads(text)
     line["key_id"] = key_id(stranger)
-    ledger.path.write_bytes(committee.canonical(line) + b"\n")
+    ledger.path.write_bytes(canonical(line) + b"\n")
     with pytest.raises(AlteredLedger, match="another signer"):
         ledger.verify(KEYS | {key_id(stranger): stranger.public_key()})
 
