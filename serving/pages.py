@@ -31,7 +31,8 @@ DOCUMENTATION: Final = f"""<!DOCTYPE html>
 <title>{TITLE}</title>
 <link rel="stylesheet" href="static_content/swagger-ui.css">
 <style>body {{ margin: 0 }} .swagger-ui .topbar {{ display: none }} .swagger-ui .info {{ margin: 2em 0 }}
-.swagger-ui .markdown code {{ padding: 0 .3em; color: inherit }} .swagger-ui .markdown li {{ margin: .3em 0 }}</style>
+.swagger-ui .renderedMarkdown code {{ padding: 0 .3em !important; color: inherit !important }}
+.swagger-ui .renderedMarkdown li {{ margin: .3em 0 }}</style>
 <link rel="icon" href="data:,">
 </head>
 <body>

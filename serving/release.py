@@ -96,6 +96,7 @@ def released_bundle() -> Path:
 def _download(study: str, folder: Path, tracking_uri: str | None) -> Path:
     """Return the approved bundle, downloaded below a folder."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
     from mlflow.exceptions import MlflowException
 
