@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m features",
-        description="Records of a practice, each with when it happened and when it became known: make some or read some.",
+        description="Make or read records of practices, each with when it happened and when it became known.",
         epilog=EPILOG,
     )
     commands = parser.add_subparsers(required=True, metavar="command")

@@ -16,6 +16,7 @@ from serving.desk import Desk
 from serving.gate import Admitted, admit
 from serving.hardening import Stopped, judge
 from serving.openapi import EXAMPLES
+from serving.plain import plain
 from serving.refusals import BundleMissing, Refused
 
 USAGE: Final = 2
@@ -80,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="JSON as for POST /score (- for standard input); an example if left out",
     )
+    score.add_argument("--json", action="store_true", help="the whole answer, as POST /score gives it")
     return top
 
 
@@ -162,7 +164,10 @@ def run_score(given: argparse.Namespace) -> None:
     judge(body, ScoreRequest)
     _admitted(given.bundle)
     answer = Desk.open(given.bundle, os.environ).answer(ScoreRequest.model_validate_json(body))
-    print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
+    if given.json:
+        print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
+    else:
+        print(plain(answer))
 
 
 def _admitted(bundle: Path) -> Admitted:

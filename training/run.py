@@ -30,7 +30,7 @@ from training.plots import figures
 from training.studies import Study
 from training.validate import Evidence, validate
 
-STEPS = 6
+STEPS = 7
 
 
 @dataclass(frozen=True)
