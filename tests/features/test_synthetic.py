@@ -20,6 +20,7 @@ from features.cohort import Cohort, Members, OnDates
 from features.language import months
 from features.outcome import COMPETING, EVENT, Outcome
 from features.records import SCHEMA, Records
+from features.store import compute
 from features.synthetic import BLOCK, DELIVERED_AT, TRUTH_SCHEMA, _Population, assumptions, events, synthesise
 from features.synthetic.people import LAST_DAY, day, make_people
 from features.synthetic.practices import make_practices
@@ -187,8 +188,6 @@ def test_practices_mix_units_and_each_unit_is_right(delivered: pd.DataFrame) -> 
 
 
 def test_marginals_are_near_the_published_ones(members: Members, made: tuple[Records, Path]) -> None:
-    from features.store import compute
-
     frame = compute(catalogue.CARDIOVASCULAR, made[0], members.index)
     under_75 = frame[frame["age"] < 75]
     # Esteban, 18 to 74: 30.6 % hypertensive, 47 % of them treated; from 40 on both are higher.
@@ -227,7 +226,7 @@ def test_truth_stands_apart_and_has_a_row_for_each_person_at_risk(
     assert not (made[0].path / "truth.parquet").exists()
 
 
-def test_deviance_of_the_first_passage_is_nil() -> None:
+def test_first_passage_spends_exactly_its_threshold() -> None:
     rng = np.random.default_rng(0)
     hazard = rng.uniform(0.01, 0.4, (500, assumptions.YEARS))
     since = rng.uniform(day(2009), day(2020), 500)
