@@ -164,7 +164,10 @@ class Cohort:
         return [
             ("Inscrit dans un cabinet", "Registered with a practice"),
             *((criterion.fr, criterion.en) for criterion in self.criteria.values()),
-            ("Événement non déjà survenu à l’insu du cabinet", "Event not already past but unknown to the practice"),
+            (
+                "Ni événement ni décès déjà survenu à l’insu du cabinet",
+                "Neither event nor death already past but unknown to the practice",
+            ),
             ("Suivi possible avant la fin des données", "Follow-up possible before the data end"),
         ]
 

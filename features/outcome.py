@@ -116,7 +116,7 @@ class Outcome:
         as_of: npt.NDArray[np.int64],
         delivered_at: datetime,
     ) -> tuple[FollowUp, npt.NDArray[np.bool_]]:
-        """Return the follow-up of rows, and which rows had the event before ``as_of`` without its being known yet.
+        """Return the follow-up of rows, and which rows were no longer at risk at ``as_of`` without its being known yet.
 
         Parameters
         ----------
@@ -130,14 +130,15 @@ class Outcome:
         FollowUp
             Of ``n`` rows. Where several things happen at one moment the first in the order of ``REASONS`` counts.
         ndarray of bool, shape (n,)
-            Rows whose event was already past but learnt later: they are not at risk of a first event.
+            Rows whose event or competing event was already past but learnt later: nothing can be predicted of them.
         """
         position = shard.positions(patients)
-        event, early = _first_from(shard, position, as_of, (self.event,))
+        event, event_past = _first_from(shard, position, as_of, (self.event,))
+        competing, competing_past = _first_from(shard, position, as_of, (self.competing,))
         ends = np.stack(
             [
                 event,
-                _first_from(shard, position, as_of, (self.competing,))[0],
+                competing,
                 as_of + round(self.horizon * YEAR),
                 _first_from(shard, position, as_of, self.ends)[0],
                 np.full(len(as_of), to_microseconds(delivered_at) - self.settling.microseconds),
@@ -149,7 +150,7 @@ class Outcome:
         duration = np.maximum(ends.min(axis=0) - as_of, 0) / YEAR
         cause = np.select([reason == 0, reason == 1], [EVENT, COMPETING], CENSORED).astype(np.int8)
         duration[closed] = self.horizon
-        return FollowUp(duration, cause, reason, self.horizon), early
+        return FollowUp(duration, cause, reason, self.horizon), event_past | competing_past
 
 
 NEVER: Final = np.iinfo(np.int64).max

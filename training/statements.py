@@ -72,9 +72,9 @@ CARDIOVASCULAR = AuthoredFields(
     ),
     interpretation=Bilingual(
         fr="Les données sont synthétiques : les résultats montrent que la méthode retrouve une vérité connue, non ce que le "
-        "modèle vaudrait en France. L’avantage sur SCORE2 vient de facteurs plantés dans la simulation.",
+        "modèle vaudrait en France. Le modèle répond pour environ deux fois plus de personnes que SCORE2, qui refuse quand une mesure manque ; là où les deux répondent, la différence (champ 35) peut être nulle ou défavorable : le comité doit la lire.",
         en="The data are synthetic: results show that the method recovers a known truth, not what the model would be worth "
-        "in France. Its advantage over SCORE2 comes from factors planted in the simulation.",
+        "in France. The model answers for about twice as many people as SCORE2, which refuses when a measurement is missing; where both answer, the difference (field 35) may be nil or unfavourable: the committee should read it.",
     ),
     fairness_approach=Bilingual(
         fr="Le but premier est la même calibration pour tous : un risque annoncé de 10 % doit se réaliser une fois sur dix "
@@ -190,6 +190,10 @@ FRAMINGHAM = CARDIOVASCULAR.model_copy(
             "d’aujourd’hui : l’incidence cardiovasculaire a beaucoup baissé depuis.",
             en="These results try the platform on real events and deaths. They say nothing of today’s patients: "
             "cardiovascular incidence has fallen a great deal since.",
+        ),
+        "risks_and_limitations": Bilingual(
+            fr="L’événement est celui que déclare le jeu d’enseignement (colonne CVD) : 130 des 369 événements à dix ans après le premier examen ne coïncident avec aucun infarctus, décès coronarien ni accident vasculaire cérébral daté (86 sont des premiers angors), et 24 infarctus hospitaliers n’y figurent pas. Le cholestérol HDL n’a été mesuré qu’au troisième examen : SCORE2 et Framingham 2008 ne répondent que pour lui.",
+            en="The event is the one the teaching set declares (column CVD): 130 of the 369 events within ten years of the first examination fall on no dated infarction, coronary death or stroke (86 are first anginas), and 24 hospital infarctions are not among them. HDL cholesterol was measured at the third examination only: SCORE2 and Framingham 2008 answer for it alone.",
         ),
         "legal_basis": _not_applicable(
             "Jeu d’enseignement diffusé avec l’accord du NHLBI, variables modifiées pour l’anonymat.",

@@ -28,6 +28,7 @@ PEOPLE = {
     "just-before-the-horizon": [(1826, "CIM10:I63.9")],
     "on-the-day": [(0, "CIM10:I21.9")],
     "learnt-later": [(-10, "CIM10:I21.9", 30)],
+    "dead-learnt-later": [(-5, "PRACTICE:death", 20)],
     "known-before": [(-100, "CIM10:I21.9")],
     "quiet": [],
 }
@@ -74,10 +75,10 @@ def test_follow_up_ends_for_a_reason(records):
 def test_attrition_counts_people_landmarks_and_events(records):
     steps = [(s.en, s.people, s.landmarks, s.events) for s in cohort().members(records, EVENT_5Y).attrition]
     assert steps == [
-        ("All patients, at each landmark", 10, 10, 4),
-        ("Registered with a practice", 10, 10, 4),
-        ("No event", 9, 9, 4),
-        ("Event not already past but unknown to the practice", 8, 8, 4),
+        ("All patients, at each landmark", 11, 11, 4),
+        ("Registered with a practice", 11, 11, 4),
+        ("No event", 10, 10, 4),
+        ("Neither event nor death already past but unknown to the practice", 8, 8, 4),
         ("Follow-up possible before the data end", 7, 7, 3),
     ]
 
