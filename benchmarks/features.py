@@ -22,7 +22,7 @@ from features.codes import LOINC, Concept
 from features.columnar import evaluate_all
 from features.language import DAY, YEAR, Expression, count, days, latest, maximum, mean, minimum, years_since
 from features.patient import evaluate_all as evaluate_patient
-from features.records import Shard, to_datetime, to_microseconds
+from features.records import NEVER, Shard, to_datetime, to_microseconds
 
 WINDOWS = (("1y", 365), ("5y", 1825))
 START, END = to_microseconds(datetime(2014, 1, 1)), to_microseconds(datetime(2024, 1, 1))
@@ -69,7 +69,7 @@ def as_shard(frame: pd.DataFrame, patients: int) -> Shard:
     start = np.searchsorted(frame["patient"].to_numpy(), np.arange(patients + 1)).astype(np.int64)
     happened = frame["happened"].to_numpy(np.int64)
     return Shard(
-        names, start, happened, happened, frame["value"].to_numpy(), frame["code"].to_numpy(np.int32),
+        names, start, happened, happened, np.full(len(frame), NEVER), frame["value"].to_numpy(), frame["code"].to_numpy(np.int32),
         np.zeros(len(frame), np.int32), tuple(f"LOINC:{i}-1" for i in range(300)), ("p",),
     )  # fmt: skip
 

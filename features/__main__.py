@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from features.records import InvalidRecords, Records
+from features.intake import InvalidRecords
+from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
 

@@ -96,7 +96,8 @@ class _Seen:
         row = np.repeat(np.arange(len(as_of)), length)
         offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
         seen = positions[np.repeat(low, length) + offset]
-        in_time = (shard.happened[seen] < as_of[row]) & (shard.known[seen] < as_of[row])
+        moment = as_of[row]
+        in_time = (shard.happened[seen] < moment) & (shard.known[seen] < moment) & (shard.retracted[seen] >= moment)
         row, seen = row[in_time], seen[in_time]
         return cls(as_of, row, seen, shard.happened[seen], size[seen])
 

@@ -4,7 +4,8 @@ An `Expression` wraps a frozen node; verbs such as `latest` make expressions, op
 reads records: `features.patient` and `features.columnar` evaluate nodes, and both must give the same values. The rules
 both follow:
 
-- A record counts when ``as_of - within <= happened_at < as_of`` and ``known_at < as_of``.
+- A record counts when ``as_of - within <= happened_at < as_of``, ``known_at < as_of`` and it was not taken back before
+  ``as_of``.
 - Records are taken in the order of ``happened_at``, then ``known_at``, then the value (for a state, the place of its
   category). The latest is the last of them, the first is the first; row order never matters.
 - Verbs about values look only at records that have one; `count`, `exists` and `years_since` look at all.

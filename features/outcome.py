@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from features.codes import Concept
 from features.language import YEAR, Duration
-from features.records import Shard, to_microseconds
+from features.records import NEVER, Shard, to_microseconds
 
 CENSORED: Final = 0
 EVENT: Final = 1
@@ -153,15 +153,12 @@ class Outcome:
         return FollowUp(duration, cause, reason, self.horizon), event_past | competing_past
 
 
-NEVER: Final = np.iinfo(np.int64).max
-
-
 def _first_from(
     shard: Shard, position: npt.NDArray[np.int64], as_of: npt.NDArray[np.int64], concepts: Sequence[Concept]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return when each row's first record from ``as_of`` on happened, and whether one before was learnt only later."""
     covered = np.array([any(concept.covers(code) for concept in concepts) for code in shard.codes], dtype=bool)
-    rows = np.flatnonzero(covered[shard.code]) if len(covered) else np.empty(0, dtype=np.int64)
+    rows = np.flatnonzero(covered[shard.code] & (shard.retracted == NEVER)) if len(covered) else np.empty(0, np.int64)
     bounds = np.searchsorted(shard.patient[rows], np.arange(len(shard.patients) + 1))
     moment = np.full(len(as_of), NEVER)
     early = np.zeros(len(as_of), dtype=bool)

@@ -71,8 +71,14 @@ class _Evaluation:
 
     @cached_property
     def known(self) -> list[Record]:
-        """Records that had happened and were known, strictly before ``as_of``. Everything below starts from these."""
-        return [r for r in self.history.records if r.happened_at < self.as_of and r.known_at < self.as_of]
+        """Records that had happened, were known and not taken back, strictly before ``as_of``: all else starts here."""
+        return [
+            r
+            for r in self.history.records
+            if r.happened_at < self.as_of
+            and r.known_at < self.as_of
+            and (r.retracted_at is None or r.retracted_at >= self.as_of)
+        ]
 
     def value(self, node: Node) -> Value:
         if node not in self._values:

@@ -9,16 +9,22 @@ Times are UTC with microsecond precision and no time zone attached.
 
 from __future__ import annotations
 
-import hashlib
+import fcntl
 import json
+import os
+import shutil
+import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -26,30 +32,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.codes import Concept, InvalidCode, measured, parse_code
+from features.codes import Concept
+from features.digests import digest
+from features.intake import COLUMNS, SCHEMA, InvalidRecords, Sorted, sort_out
+from features.privacy import Objections
 
-SCHEMA: Final = pa.schema(
-    [
-        ("patient", pa.string()),
-        ("practice", pa.string()),
-        ("happened_at", pa.timestamp("us")),
-        ("known_at", pa.timestamp("us")),
-        ("code", pa.string()),
-        ("value", pa.float64()),
-        ("unit", pa.string()),
-    ]
-)
-COLUMNS: Final = tuple(SCHEMA.names)
-REQUIRED: Final = ("patient", "practice", "happened_at", "known_at", "code")
-ORDER: Final = ("patient", "happened_at", "known_at", "value", "code")
-
-
-class InvalidRecords(ValueError):
-    """Records that cannot be taken in; ``faults`` lists everything that is wrong with them."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("these records cannot be taken in:\n" + "\n".join(f"- {fault}" for fault in faults))
+ORDER: Final = ("patient", "happened_at", "known_at", "value", "code", "retracted_at")
+NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +53,8 @@ class Record:
         ``SYSTEM:value``.
     value, unit
         Measured value and its UCUM unit, where there is one.
+    retracted_at
+        When it was taken back, if it was: before that day it was believed, from then on it never happened.
     """
 
     happened_at: datetime
@@ -71,6 +62,7 @@ class Record:
     code: str
     value: float | None = None
     unit: str | None = None
+    retracted_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -78,33 +70,6 @@ class History:
     """One patient's records."""
 
     records: tuple[Record, ...]
-
-
-@dataclass(frozen=True)
-class Normalised:
-    """A value in its concept's unit, or why it is not used (``"unit"``, ``"implausible"``)."""
-
-    value: float | None
-    unit: str | None
-    fault: str | None = None
-
-
-def normalise(code: str, value: float | None, unit: str | None, concepts: Iterable[Concept]) -> Normalised:
-    """Return the value converted to its concept's unit, by the unit of the record and never by its code.
-
-    A value whose unit is missing or cannot be converted, or which is outside the plausible range, gets a fault; a code
-    that belongs to no measured concept is left as it is.
-    """
-    concept = measured(concepts, code)
-    if concept is None or value is None:
-        return Normalised(value, unit)
-    factor = concept.factor(unit)
-    if factor is None:
-        return Normalised(None, unit, "unit")
-    converted = value * factor
-    if concept.plausible and not concept.plausible[0] <= converted <= concept.plausible[1]:
-        return Normalised(None, unit, "implausible")
-    return Normalised(converted, concept.unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +85,8 @@ class Shard:
         Distinct patients, sorted, shape ``(p,)``.
     start
         First row of each patient and, last, the number of rows: shape ``(p + 1,)``.
-    happened, known
-        Microseconds since 1970, shape ``(n,)``.
+    happened, known, retracted
+        Microseconds since 1970, shape ``(n,)``; ``retracted`` is ``NEVER`` for what was not taken back.
     value
         Values, NaN where there is none, shape ``(n,)``.
     code, practice
@@ -132,6 +97,7 @@ class Shard:
     start: npt.NDArray[np.int64]
     happened: npt.NDArray[np.int64]
     known: npt.NDArray[np.int64]
+    retracted: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     code: npt.NDArray[np.int32]
     practice: npt.NDArray[np.int32]
@@ -141,6 +107,8 @@ class Shard:
     @classmethod
     def from_table(cls, table: pa.Table) -> Shard:
         """Return the sorted arrays of a table with the columns of ``SCHEMA``, in any row order."""
+        if "retracted_at" not in table.column_names:
+            table = table.append_column("retracted_at", pa.nulls(len(table), SCHEMA.field("retracted_at").type))
         table = table.select(COLUMNS).cast(SCHEMA)
         table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in ORDER]))
         patient, code, practice = (
@@ -154,6 +122,7 @@ class Shard:
             start=start.astype(np.int64),
             happened=_microseconds(table, "happened_at"),
             known=_microseconds(table, "known_at"),
+            retracted=_microseconds(table, "retracted_at"),
             value=table.column("value").to_numpy().astype(np.float64),
             code=code.indices.to_numpy(),
             practice=practice.indices.to_numpy(),
@@ -164,7 +133,7 @@ class Shard:
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> Shard:
         """Return the sorted arrays of a pandas frame with the columns of ``SCHEMA``."""
-        return cls.from_table(pa.Table.from_pandas(frame[list(COLUMNS)], SCHEMA, preserve_index=False))
+        return cls.from_table(pa.Table.from_pandas(frame, preserve_index=False))
 
     @cached_property
     def patient(self) -> npt.NDArray[np.int64]:
@@ -207,6 +176,7 @@ class Shard:
                     to_datetime(self.known[row]),
                     self.codes[self.code[row]],
                     None if np.isnan(self.value[row]) else float(self.value[row]),
+                    retracted_at=None if self.retracted[row] == NEVER else to_datetime(self.retracted[row]),
                 )
                 for row in rows
             )
@@ -214,15 +184,18 @@ class Shard:
 
 
 class Records:
-    """Records on disk, in shards by patient.
+    """Records on disk, in shards by patient, one folder a delivery.
 
-    Use `create` for a new store and `open` for one that exists; `append` takes a delivery in.
+    Use `create` for a new store and `open` for one that exists; `append` or `delivery` takes records in. A delivery is
+    there wholly or not at all: its files are written apart, moved in by one rename, and count only once the manifest,
+    itself replaced by one rename, names them.
     """
 
     MANIFEST: Final = "records.json"
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], objections: Objections | None = None) -> None:
         self.path = path
+        self.objections = objections or Objections()
         self._manifest = manifest
 
     @classmethod
@@ -232,23 +205,25 @@ class Records:
             raise FileExistsError(f"{path} already holds records: open it, or choose another folder")
         path.mkdir(parents=True, exist_ok=True)
         records = cls(path, {"format": 1, "shards": shards, "deliveries": []})
-        records._save()
+        records._save(records._manifest)
         return records
 
     @classmethod
-    def open(cls, path: Path) -> Records:
-        """Open an existing store; raise `FileNotFoundError` if the folder holds none."""
+    def open(cls, path: Path, objections: Objections | None = None) -> Records:
+        """Open an existing store, without those who object; raise `FileNotFoundError` if the folder holds none."""
         manifest = path / cls.MANIFEST
         if not manifest.exists():
             raise FileNotFoundError(f"{path} holds no records: create it by ingesting or synthesising some")
-        return cls(path, json.loads(manifest.read_text()))
+        return cls(path, json.loads(manifest.read_text(encoding="utf-8")), objections)
 
-    def _save(self) -> None:
-        (self.path / self.MANIFEST).write_text(json.dumps(self._manifest, indent=1, sort_keys=True))
+    def as_known(self, on: datetime) -> Records:
+        """Return the store as it was on a past day: with the deliveries that had come by then, and no later one."""
+        kept = [d for d in self.deliveries if datetime.fromisoformat(d["delivered_at"]) <= on]
+        return Records(self.path, {**self._manifest, "deliveries": kept}, self.objections)
 
     @property
     def deliveries(self) -> list[dict[str, Any]]:
-        """What was appended, in order: name, date, rows, quarantined rows and a digest of each file."""
+        """What was taken in, in order: name, date, rows kept, refused, quarantined by reason, digest of each file."""
         deliveries: list[dict[str, Any]] = self._manifest["deliveries"]
         return deliveries
 
@@ -262,106 +237,196 @@ class Records:
         """Date of the latest delivery: the day after which nothing is known."""
         if not self.deliveries:
             raise ValueError(f"{self.path} holds no delivery yet")
-        return datetime.fromisoformat(max(str(d["delivered_at"]) for d in self.deliveries))
+        return datetime.fromisoformat(max(d["delivered_at"] for d in self.deliveries))
 
     @property
     def digest(self) -> str:
-        """SHA-256 over everything taken in; it changes with every delivery."""
-        return hashlib.sha256(json.dumps(self.deliveries, sort_keys=True).encode()).hexdigest()
+        """SHA-256 over everything taken in and everybody left out; it changes with every delivery and objection."""
+        return digest([self.deliveries, sorted(self.objections.pseudonyms)])
 
     def append(
-        self,
-        frame: pd.DataFrame | pa.Table,
-        *,
-        name: str,
-        delivered_at: datetime,
-        concepts: Sequence[Concept],
-    ) -> dict[str, int]:
-        """Take a delivery in.
+        self, frame: pd.DataFrame | pa.Table, *, name: str, delivered_at: datetime, concepts: Sequence[Concept]
+    ) -> dict[str, Any]:
+        """Take one table in as a delivery; see `delivery`. Return its entry in the manifest."""
+        with self.delivery(name=name, delivered_at=delivered_at, concepts=concepts) as delivery:
+            delivery.add(frame)
+        return delivery.entry
+
+    @contextmanager
+    def delivery(self, *, name: str, delivered_at: datetime, concepts: Sequence[Concept]) -> Iterator[Delivery]:
+        """Take a delivery in, table by table; it counts when the ``with`` block ends, and not if it raises.
 
         Parameters
         ----------
-        frame
-            Columns of ``SCHEMA``; ``value`` and ``unit`` may be absent.
         name
-            Name of the delivery, unique in the store; an append under a name already taken in is refused, so that an
-            interrupted ingestion can simply be run again.
+            Name of the delivery, unique in the store. Sent again with the same content it changes nothing.
         delivered_at
             When it was delivered; nothing in it may have become known later.
         concepts
             Definitions by which values are converted and believed.
 
-        Returns
-        -------
-        dict
-            Number of rows taken in, of values quarantined, by reason.
-
         Raises
         ------
         InvalidRecords
-            With every fault found; nothing is then written.
+            If a table cannot be understood, no row of the delivery can be kept, or the name stands for something else.
         """
-        if any(d["name"] == name for d in self.deliveries):
-            raise InvalidRecords([f"delivery {name!r} is already in {self.path}: it is not taken in twice"])
-        table, quarantined, counts = _validated(_as_table(frame), delivered_at, concepts)
-        patient = pc.dictionary_encode(table.column("patient")).combine_chunks()
-        of_patient = np.array(
-            [zlib.crc32(p.encode()) % len(self.shards) for p in patient.dictionary.to_pylist()],
-            dtype=np.int64,
-        )
-        shard = of_patient[patient.indices.to_numpy()] if len(table) else np.empty(0, dtype=np.int64)
-        table = table.append_column("shard", pa.array(shard))
-        keys = [("shard", "ascending"), *((column, "ascending") for column in ORDER)]
-        table = table.take(pc.sort_indices(table, sort_keys=keys))
-        bounds = np.searchsorted(table.column("shard").to_numpy(), np.arange(len(self.shards) + 1))
-        number = len(self.deliveries)
-        files = {}
-        for s in self.shards:
-            part = table.slice(bounds[s], bounds[s + 1] - bounds[s]).select(COLUMNS)
-            if len(part):
-                file = self._folder(s) / f"delivery-{number:06d}.parquet"
-                file.parent.mkdir(exist_ok=True)
-                pq.write_table(part, file, compression="zstd")
-                files[f"{file.parent.name}/{file.name}"] = _digest(file)
-        if len(quarantined):
-            (self.path / "quarantine").mkdir(exist_ok=True)
-            pq.write_table(quarantined, self.path / "quarantine" / f"delivery-{number:06d}.parquet")
-        span = pc.min_max(table.column("happened_at")).as_py()
-        self.deliveries.append(
-            {
-                "name": name,
-                "delivered_at": delivered_at.isoformat(),
-                "rows": len(table),
-                "quarantined": counts,
-                "first": span["min"].isoformat() if span["min"] else None,
-                "last": span["max"].isoformat() if span["max"] else None,
-                "files": files,
-            }
-        )
-        self._save()
-        return {"rows": len(table), **counts}
+        with _only_writer(self.path):
+            self._manifest = json.loads((self.path / self.MANIFEST).read_text(encoding="utf-8"))
+            with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.path) as incoming:
+                delivery = Delivery(Path(incoming), len(self.shards), name, delivered_at, concepts)
+                yield delivery
+                self._commit(delivery)
+
+    def _commit(self, delivery: Delivery) -> None:
+        entry = delivery.close()
+        for earlier in self.deliveries:
+            if earlier["name"] == entry["name"]:
+                if list(earlier["files"].values()) != list(entry["files"].values()):
+                    raise InvalidRecords(
+                        [f"delivery {entry['name']!r} is already in {self.path} with other content: rename it"]
+                    )
+                delivery.entry = earlier
+                return
+        folder = f"delivery-{len(self.deliveries):06d}"
+        entry = {**entry, "files": {f"{folder}/{name}": value for name, value in entry["files"].items()}}
+        if (self.path / folder).exists():  # moved in by a process that died before the manifest named it
+            shutil.rmtree(self.path / folder)
+        delivery.folder.rename(self.path / folder)
+        delivery.folder.mkdir()  # for the temporary folder's own clean-up
+        manifest = {**self._manifest, "deliveries": [*self.deliveries, entry]}
+        self._save(manifest)
+        self._manifest, delivery.entry = manifest, entry
 
     def read(self, shard: int) -> Shard:
         """Return one shard, merged over deliveries; raise ValueError if a file is not the one taken in."""
         tables = []
         for delivery in self.deliveries:
-            for name, digest in delivery["files"].items():
-                if name.startswith(self._folder(shard).name + "/"):
-                    if _digest(self.path / name) != digest:
+            for name, expected in delivery["files"].items():
+                if Path(name).name.startswith(_part(shard)):
+                    if digest((self.path / name).read_bytes()) != expected:
                         raise ValueError(f"{self.path / name} was altered after it was taken in")
-                    tables.append(pq.read_table(self.path / name))
-        return Shard.from_table(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
+                    tables.append(pq.read_table(self.path / name, schema=SCHEMA))
+        table = merge(tables)
+        if len(self.objections):
+            objecting = pa.array(sorted(self.objections.pseudonyms))
+            table = table.filter(pc.invert(pc.is_in(table.column("patient"), value_set=objecting)))
+        return Shard.from_table(table)
 
     def __iter__(self) -> Iterator[Shard]:
         """Yield the shards in order, one in memory at a time."""
         return (self.read(shard) for shard in self.shards)
 
-    def _folder(self, shard: int) -> Path:
-        return self.path / f"shard-{shard:04d}"
+    def _save(self, manifest: dict[str, Any]) -> None:
+        unfinished = self.path / f".{self.MANIFEST}"
+        with unfinished.open("w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1, sort_keys=True, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.path / self.MANIFEST)
 
 
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+class Delivery:
+    """A delivery being taken in: tables are sorted out, cut by shard and written as they come."""
+
+    def __init__(
+        self, folder: Path, shards: int, name: str, delivered_at: datetime, concepts: Sequence[Concept]
+    ) -> None:
+        self.folder = folder
+        self.entry: dict[str, Any] = {}
+        self._shards, self._name, self._delivered_at, self._concepts = shards, name, delivered_at, concepts
+        self._parts = 0
+        self._rows = 0
+        self._refused: Counter[str] = Counter()
+        self._quarantined: Counter[str] = Counter()
+        self._span: list[datetime] = []
+
+    def add(self, frame: pd.DataFrame | pa.Table) -> Sorted:
+        """Take one table in and return how it was sorted out; raise `InvalidRecords` if it cannot be understood."""
+        found = sort_out(frame, self._delivered_at, self._concepts)
+        patient = pc.dictionary_encode(found.kept.column("patient")).combine_chunks()
+        of_patient = np.array(
+            [zlib.crc32(p.encode()) % self._shards for p in patient.dictionary.to_pylist()], dtype=np.int64
+        )
+        shard = of_patient[patient.indices.to_numpy()] if len(found.kept) else np.empty(0, dtype=np.int64)
+        table = found.kept.append_column("shard", pa.array(shard))
+        keys = [("shard", "ascending"), *((column, "ascending") for column in ORDER)]
+        table = table.take(pc.sort_indices(table, sort_keys=keys))
+        bounds = np.searchsorted(table.column("shard").to_numpy(), np.arange(self._shards + 1))
+        for s in range(self._shards):
+            part = table.slice(bounds[s], bounds[s + 1] - bounds[s]).select(COLUMNS)
+            if len(part):
+                pq.write_table(part, self.folder / f"{_part(s)}{self._parts:06d}.parquet", compression="zstd")
+        if len(found.set_aside):
+            pq.write_table(found.set_aside, self.folder / f"set-aside-{self._parts:06d}.parquet", compression="zstd")
+        if len(table):
+            span = pc.min_max(table.column("happened_at")).as_py()
+            self._span += [span["min"], span["max"]]
+        self._parts += 1
+        self._rows += len(table)
+        self._refused.update(found.refused)
+        self._quarantined.update(found.quarantined)
+        return found
+
+    def close(self) -> dict[str, Any]:
+        """Return the delivery's entry in the manifest; raise `InvalidRecords` if every row was set aside."""
+        turned_away = self._refused + self._quarantined
+        if not self._rows and turned_away:
+            raise InvalidRecords([f"{n} rows: {reason}" for reason, n in sorted(turned_away.items())])
+        return {
+            "name": self._name,
+            "delivered_at": self._delivered_at.isoformat(),
+            "rows": self._rows,
+            "refused": dict(sorted(self._refused.items())),
+            "quarantined": dict(sorted(self._quarantined.items())),
+            "first": min(self._span).isoformat() if self._span else None,
+            "last": max(self._span).isoformat() if self._span else None,
+            "files": {file.name: digest(file.read_bytes()) for file in sorted(self.folder.iterdir())},
+        }
+
+
+FACT: Final = ("patient", "practice", "happened_at", "code", "value", "unit")
+
+
+def merge(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the facts of several tables, each once.
+
+    A fact is a patient, a practice, a moment, a code, a value and its unit. Sent several times it is one fact, known
+    from the first time on. A row with ``retracted_at`` takes the fact back from then on; sent again after that, it is
+    known anew from that day. A retraction of what was never sent is nothing.
+    """
+    if not tables:
+        return SCHEMA.empty_table()
+    sent = pa.concat_tables(tables)
+    fact = ", ".join(FACT)
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 1")  # shards run side by side already
+        connection.register("sent", sent)
+        same = " AND ".join(f"a.{column} IS NOT DISTINCT FROM r.{column}" for column in FACT)
+        found: pa.Table = connection.sql(f"""
+            WITH retraction AS (
+                SELECT DISTINCT {fact}, retracted_at FROM sent WHERE retracted_at IS NOT NULL
+            ), assertion AS (
+                SELECT {", ".join(f"a.{column}" for column in FACT)}, a.known_at, min(r.retracted_at) AS retracted_at
+                FROM sent a LEFT JOIN retraction r ON {same} AND r.retracted_at >= a.known_at
+                WHERE a.retracted_at IS NULL GROUP BY ALL
+            )
+            SELECT patient, practice, happened_at, min(known_at) AS known_at, code, value, unit, retracted_at
+            FROM assertion GROUP BY ALL
+        """).to_arrow_table()
+    return found.cast(SCHEMA)
+
+
+def _part(shard: int) -> str:
+    """Return what the names of a shard's files begin with."""
+    return f"shard-{shard:04d}-"
+
+
+@contextmanager
+def _only_writer(path: Path) -> Iterator[None]:
+    """Hold the store's lock, so that two deliveries never write at once; readers need none."""
+    with (path / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def to_microseconds(moment: datetime) -> int:
@@ -376,93 +441,5 @@ def to_datetime(microseconds: int | np.int64) -> datetime:
 
 
 def _microseconds(table: pa.Table, column: str) -> npt.NDArray[np.int64]:
-    moments: npt.NDArray[np.int64] = table.column(column).cast(pa.int64()).to_numpy()
+    moments: npt.NDArray[np.int64] = pc.fill_null(table.column(column).cast(pa.int64()), NEVER).to_numpy()
     return moments
-
-
-def _as_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
-    table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
-    absent = [name for name in REQUIRED if name not in table.column_names]
-    unknown = [name for name in table.column_names if name not in COLUMNS]
-    faults = [f"column {name!r} is missing" for name in absent]
-    faults += [f"column {name!r} is not one of {', '.join(COLUMNS)}" for name in unknown]
-    if faults:
-        raise InvalidRecords(faults)
-    for name in ("value", "unit"):
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
-    try:
-        return table.select(COLUMNS).cast(SCHEMA)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InvalidRecords([f"a column has not the type it should ({SCHEMA.to_string()}): {error}"]) from error
-
-
-def _validated(
-    table: pa.Table, delivered_at: datetime, concepts: Sequence[Concept]
-) -> tuple[pa.Table, pa.Table, dict[str, int]]:
-    """Return the rows with normalised values, the quarantined rows, and how many there are for each reason."""
-    faults = []
-    for name in REQUIRED:
-        if nulls := table.column(name).null_count:
-            faults.append(f"{nulls} rows have no {name}")
-    early = pc.sum(pc.less(table.column("known_at"), table.column("happened_at"))).as_py()
-    if early:
-        faults.append(f"{early} rows became known before they happened: check which column is which date")
-    late = pc.sum(pc.greater(table.column("known_at"), pa.scalar(delivered_at, pa.timestamp("us")))).as_py()
-    if late:
-        faults.append(f"{late} rows became known after the delivery of {delivered_at:%Y-%m-%d}")
-    infinite = pc.sum(pc.is_inf(table.column("value"))).as_py()
-    if infinite:
-        faults.append(f"{infinite} values are infinite")
-    codes = pc.unique(table.column("code")).to_pylist()
-    for code in codes:
-        if code is not None:
-            try:
-                parse_code(code)
-            except InvalidCode as error:
-                faults.append(str(error))
-    if faults:
-        raise InvalidRecords(faults)
-    table = table.set_column(
-        table.column_names.index("value"),
-        "value",
-        pc.if_else(pc.is_nan(table.column("value")), None, table.column("value")),
-    )
-    return _normalised(table, concepts)
-
-
-def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table, pa.Table, dict[str, int]]:
-    """Apply `normalise` to a table: what depends on the code and unit is worked out once for each distinct pair."""
-    code = pc.dictionary_encode(table.column("code")).combine_chunks()
-    unit = pc.dictionary_encode(table.column("unit"), null_encoding="encode").combine_chunks()
-    codes, units = code.dictionary.to_pylist(), unit.dictionary.to_pylist()
-    pair = code.indices.to_numpy().astype(np.int64) * max(len(units), 1) + unit.indices.to_numpy()
-    value = table.column("value").to_numpy().astype(np.float64).copy()
-    new_unit = np.array(units, dtype=object)[unit.indices.to_numpy()] if len(units) else np.empty(0, dtype=object)
-    fault = np.full(len(table), None, dtype=object)
-    distinct, inverse = np.unique(pair, return_inverse=True)
-    for position, key in enumerate(distinct):
-        concept = measured(concepts, codes[key // len(units)])
-        if concept is None:
-            continue
-        rows = np.flatnonzero((inverse == position) & ~np.isnan(value))
-        factor = concept.factor(units[key % len(units)])
-        if factor is None:
-            fault[rows] = "unit"
-            continue
-        value[rows] *= factor
-        new_unit[rows] = concept.unit
-        if concept.plausible:
-            low, high = concept.plausible
-            fault[rows[(value[rows] < low) | (value[rows] > high)]] = "implausible"
-    bad = np.flatnonzero(fault != None)  # noqa: E711 - elementwise on objects
-    quarantined = table.take(pa.array(bad)).append_column("fault", pa.array(fault[bad], pa.string()))
-    value[bad] = np.nan
-    for name, column in (
-        ("value", pa.array(value, pa.float64(), from_pandas=True)),
-        ("unit", pa.array(new_unit, pa.string(), from_pandas=True)),
-    ):
-        table = table.set_column(table.column_names.index(name), name, column)
-    counts = {str(k): int(n) for k, n in zip(*np.unique(fault[bad].astype(str), return_counts=True), strict=True)}
-    # A quarantined value leaves no row behind: "measured, but not believed" must not count as measured.
-    return table.filter(pa.array(fault == None)), quarantined, counts  # noqa: E711

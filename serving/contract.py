@@ -28,7 +28,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from features.codes import SYSTEMS, Concept, InvalidCode
-from features.records import History, Record, normalise
+from features.intake import normalise
+from features.records import History, Record
 from training.committee import Bilingual
 
 MOST_RECORDS: Final = 2000

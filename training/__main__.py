@@ -8,11 +8,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from features.sources.cohorts import framingham
-
 from features.digests import digest
 from features.engines import Progress
-from features.records import InvalidRecords, Records
+from features.intake import InvalidRecords
+from features.records import Records
+from features.sources.cohorts import framingham
 from features.synthetic import synthesise
 from training.console import Steps
 from training.studies import STUDIES

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from features.catalogue.concepts import CONCEPTS
-from features.records import InvalidRecords, Records
+from features.intake import InvalidRecords
+from features.records import Records
 
 PRACTICE: Final = "framingham"
 #: The set gives days, not dates. The calendar is fictional: everybody's baseline is this day.

@@ -116,7 +116,7 @@ def chart(
     practices: Practices,
     names: pa.Array,
 ) -> pa.Table:
-    """Return the records of people as a table with the columns of `features.records.SCHEMA`; ``names`` their ids."""
+    """Return the records of people as a table with the columns of `features.intake.SCHEMA`, retractions apart."""
     treated = _treated_on_file(rng, states, events)
     pages = Chart()
     _file_opened(pages, people)

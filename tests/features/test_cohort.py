@@ -108,9 +108,9 @@ def test_criteria_are_conditions():
 
 
 def test_shards_and_order_do_not_matter(tmp_path, records):
-    frame = pd.concat([pd.read_parquet(f) for f in sorted((tmp_path / "records").glob("shard-*/*.parquet"))]).sample(
-        frac=1, random_state=0
-    )
+    frame = pd.concat(
+        [pd.read_parquet(f) for f in sorted((tmp_path / "records").glob("delivery-*/shard-*.parquet"))]
+    ).sample(frac=1, random_state=0)
     other = Records.create(tmp_path / "other", shards=1)
     other.append(frame, name="x", delivered_at=datetime(2020, 1, 1), concepts=CONCEPTS)
     one, two = (cohort().members(r, EVENT_5Y) for r in (records, other))

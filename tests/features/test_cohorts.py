@@ -14,9 +14,10 @@ from features.__main__ import main
 from features.catalogue.cardiovascular import ADULTS_30_TO_79, FRAMINGHAM
 from features.catalogue.concepts import CARDIOVASCULAR_DISEASE, DEATH, EXAMINATION, LEFT, MAJOR_CV_EVENT, REGISTERED
 from features.cohort import AfterEach, Cohort, OnDates
+from features.intake import InvalidRecords
 from features.language import days
 from features.outcome import COMPETING, EVENT, Outcome
-from features.records import InvalidRecords, Records
+from features.records import Records
 from features.sources.cohorts import BASELINE, DELIVERED_AT, framingham
 from features.store import compute
 

@@ -17,9 +17,10 @@ from features.__main__ import main
 from features.catalogue import cardiovascular as catalogue
 from features.catalogue.concepts import CONCEPTS, DEATH, LEFT, MAJOR_CV_EVENT, REGISTERED
 from features.cohort import Cohort, Members, OnDates
+from features.intake import SCHEMA
 from features.language import months
 from features.outcome import COMPETING, EVENT, Outcome
-from features.records import SCHEMA, Records
+from features.records import Records
 from features.store import compute
 from features.synthetic import BLOCK, DELIVERED_AT, TRUTH_SCHEMA, _Population, assumptions, events, synthesise
 from features.synthetic.people import LAST_DAY, day, make_people
@@ -44,7 +45,9 @@ def truth(made: tuple[Records, Path]) -> pd.DataFrame:
 def delivered() -> pd.DataFrame:
     """Records as they leave the practices, units not yet converted."""
     blocks = _Population(4 * BLOCK, 3).blocks(range(4 * BLOCK))
-    return pa.concat_tables([block.records.cast(SCHEMA) for block in blocks]).to_pandas()
+    return (
+        pa.concat_tables([block.records.select(SCHEMA.names[:-1]) for block in blocks]).unify_dictionaries().to_pandas()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from features.catalogue.concepts import (
     TOTAL_CHOLESTEROL,
 )
 from features.codes import Concept
+from features.intake import COLUMNS
 from features.language import (
     Age,
     Aggregate,
@@ -50,7 +51,7 @@ from features.language import (
     years,
     years_since,
 )
-from features.records import COLUMNS, Record
+from features.records import Record
 
 AS_OF = datetime(2024, 2, 29, 12)
 
@@ -95,7 +96,8 @@ def records(draw: st.DrawFn) -> Record:
     delay = draw(st.one_of(st.just(0), st.integers(0, 400)))
     known = draw(st.one_of(st.just(happened + timedelta(days=delay)), MOMENTS.map(lambda m: max(m, happened))))
     code = draw(st.sampled_from([code for codes in CODES.values() for code in codes]))
-    return Record(happened, known, code, draw(VALUES))
+    retracted = draw(st.one_of(st.none(), st.none(), MOMENTS.map(lambda m: max(m, known))))
+    return Record(happened, known, code, draw(VALUES), retracted_at=retracted)
 
 
 def histories() -> st.SearchStrategy[list[Record]]:
@@ -113,12 +115,12 @@ def populations() -> st.SearchStrategy[dict[str, list[Record]]]:
 
 def as_frame(population: dict[str, list[Record]]) -> pd.DataFrame:
     rows = [
-        (patient, "practice", r.happened_at, r.known_at, r.code, r.value, None)
+        (patient, "practice", r.happened_at, r.known_at, r.code, r.value, None, r.retracted_at)
         for patient, history in population.items()
         for r in history
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    for column in ("happened_at", "known_at"):
+    for column in ("happened_at", "known_at", "retracted_at"):
         frame[column] = frame[column].astype("datetime64[us]")
     frame["value"] = frame["value"].astype(float)
     return frame

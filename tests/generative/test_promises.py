@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -60,6 +61,8 @@ def test_the_future_moves_no_feature(expression, history, more):
         for i, r in enumerate(more)
     ]
     assert all(r.known_at >= AS_OF for r in later)
+    taken_back = [r if r.retracted_at else replace(r, retracted_at=max(r.known_at, AS_OF)) for r in history]
+    assert same(*(patientwise(expression, h, AS_OF) for h in (history, taken_back)))
     before, after = (patientwise(expression, h, AS_OF) for h in (history, history + later))
     assert same(before, after)
     row = [("ada", AS_OF)]

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from features.records import COLUMNS, Shard
+from features.intake import COLUMNS
+from features.records import Shard
 
 AS_OF = datetime(2026, 3, 2, 9)
 

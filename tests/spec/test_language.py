@@ -22,6 +22,7 @@ from features.catalogue.concepts import (
     TOTAL_CHOLESTEROL,
 )
 from features.columnar import evaluate_all
+from features.intake import COLUMNS
 from features.language import (
     Expression,
     age,
@@ -41,7 +42,7 @@ from features.language import (
     years_since,
 )
 from features.patient import evaluate, years_between
-from features.records import COLUMNS, History, Record, Shard, to_microseconds
+from features.records import History, Record, Shard, to_microseconds
 
 AS_OF = datetime(2024, 3, 1)
 NONE = math.nan
@@ -115,9 +116,9 @@ def table() -> pd.DataFrame:
     rows = []
     for line in TABLE.strip().splitlines():
         patient, happened, known, code, value = (cell.strip() for cell in line.split("|"))
-        rows.append((patient, "p", happened, known or happened, code, float(value) if value else None, None))
+        rows.append((patient, "p", happened, known or happened, code, float(value) if value else None, None, None))
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    for column in ("happened_at", "known_at"):
+    for column in ("happened_at", "known_at", "retracted_at"):
         frame[column] = pd.to_datetime(frame[column]).astype("datetime64[us]")
     return frame
 
