@@ -69,7 +69,8 @@ def as_shard(frame: pd.DataFrame, patients: int) -> Shard:
     start = np.searchsorted(frame["patient"].to_numpy(), np.arange(patients + 1)).astype(np.int64)
     happened = frame["happened"].to_numpy(np.int64)
     return Shard(
-        names, start, happened, happened, np.full(len(frame), NEVER), frame["value"].to_numpy(), frame["code"].to_numpy(np.int32),
+        names, start, happened, happened, np.full(len(frame), NEVER), frame["value"].to_numpy(),
+        frame["code"].to_numpy(np.int32),
         np.zeros(len(frame), np.int32), tuple(f"LOINC:{i}-1" for i in range(300)), ("p",),
     )  # fmt: skip
 

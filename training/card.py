@@ -1021,7 +1021,7 @@ def render(
     documents = {"evidence": evidence, "audit": audit, "explanation": explanation}
     _require_intact(card, documents)
     gated = {name: None if document is None else gate(tree_of(document)) for name, document in documents.items()}
-    found, reference = _judged(gated["evidence"], card.identity.model)
+    found, reference, compared = _judged(gated["evidence"], card.identity.model)
     standing: Standing = "draft" if card.holes() else decision.verdict if decision else "pending"
     page = _environment(language).get_template("card.html.j2")
     return page.render(
@@ -1032,17 +1032,21 @@ def render(
         chapters=_chapters(card),
         found=found,
         reference=reference,
+        compared=compared,
         audit=gated["audit"],
         explanation=gated["explanation"],
     )
 
 
-def _judged(evidence: Mapping[str, Any] | None, model: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """Return what evidence knows of the card's model, and of the one it is compared with."""
+def _judged(evidence: Mapping[str, Any] | None, model: str) -> tuple[dict[str, Any] | None, ...]:
+    """Return what evidence knows of the card's model, of the one it is compared with, and of both together."""
     if evidence is None:
-        return None, None
-    comparators = [each["comparator"] for each in evidence["comparisons"] if each["model"] == model]
-    return model_evidence(evidence, model), model_evidence(evidence, comparators[0]) if comparators else None
+        return None, None, None
+    found = model_evidence(evidence, model)
+    for compared in evidence["comparisons"]:
+        if compared["model"] == model:
+            return found, model_evidence(evidence, compared["comparator"]), compared
+    return found, None, None
 
 
 def _require_intact(card: ModelCard, documents: Mapping[str, Document | None]) -> None:
