@@ -6,10 +6,13 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from features.ingest import Source, ingest
 from features.intake import InvalidRecords
+from features.privacy import Objections
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
@@ -19,8 +22,10 @@ EPILOG: Final = (
     f"exit codes: {OK} done, {USAGE} usage, {INVALID} invalid input, {STORE} a store or file missing or there already"
 )
 
-#: Reader of each source: (file, store) → records. A new source is one line.
-SOURCES: Final[Mapping[str, Callable[[Path, Path], Records]]] = {"framingham": framingham}
+#: Formats practices deliver in. A new one is one line.
+SOURCES: Final[Mapping[str, Source]] = {}
+#: Published cohorts, read whole into a store of their own.
+COHORTS: Final[Mapping[str, Callable[[Path, Path], Records]]] = {"framingham": framingham}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_synthesise(commands.add_parser("synthesise", help="make a synthetic population whose hazards are known"))
-    _add_ingest(commands.add_parser("ingest", help="read a published cohort into records"))
+    _add_ingest(commands.add_parser("ingest", help="take a delivery, or a published cohort, into records"))
     return parser
 
 
@@ -70,14 +75,26 @@ def _add_synthesise(parser: argparse.ArgumentParser) -> None:
 
 def _add_ingest(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Read a file into a new store of records. A file with faults is refused whole, naming all of them."
+        "Take a delivery into a store of records, made if it is not there. A bad row is set aside with its reason and "
+        "stops nothing; a delivery that cannot be understood never touches the store; sent again it changes nothing."
     )
     parser.epilog = (
-        f"example: python -m features ingest --source framingham --from FILE.csv --into demo/records. {EPILOG}"
+        "example: python -m features ingest --source omop --from export/ --into records --key secrets/pseudonyms.key "
+        f"--delivered 2026-03-01. {EPILOG}"
     )
-    parser.add_argument("--source", choices=sorted(SOURCES), required=True, help="what the file is")
-    parser.add_argument("--from", dest="file", type=Path, required=True, metavar="FILE", help="the file")
-    parser.add_argument("--into", type=Path, required=True, metavar="STORE", help="folder of the new store")
+    parser.add_argument("--source", choices=sorted({*SOURCES, *COHORTS}), required=True, help="what is delivered")
+    parser.add_argument("--from", dest="path", type=Path, required=True, metavar="PATH", help="file or folder")
+    parser.add_argument("--into", type=Path, required=True, metavar="STORE", help="folder of the store")
+    parser.add_argument("--name", help="name of the delivery (default: the source and the name of the path)")
+    parser.add_argument(
+        "--delivered", type=datetime.fromisoformat, metavar="DATE", help="day of delivery (default: now, in UTC)"
+    )
+    parser.add_argument("--key", type=Path, metavar="FILE", help="secret key of pseudonyms: 32 random bytes or more")
+    parser.add_argument(
+        "--already-pseudonymous", action="store_true", help="the source's identifiers are pseudonyms: keep them"
+    )
+    parser.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to leave out, one a line")
+    parser.add_argument("--shards", type=_positive, default=8, help="files of a new store (default: 8)")
     parser.set_defaults(command=_ingest)
 
 
@@ -116,13 +133,42 @@ def _synthesise(options: argparse.Namespace) -> int:
 
 def _ingest(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    _say(f"reading {options.file}")
-    records = SOURCES[options.source](options.file, options.into)
-    patients = sum(len(shard.patients) for shard in records)
-    _say(f"{patients:,} patients, {_rows(records):,} records in {time.monotonic() - began:.1f} s")
-    for reason, count in _quarantined(records).items():
-        _say(f"{count:,} values set aside ({reason}): see {records.path / 'quarantine'}")
+    _say(f"reading {options.path}")
+    if options.source in COHORTS:
+        records = COHORTS[options.source](options.path, options.into)
+        entry = records.deliveries[-1]
+    else:
+        if (options.key is None) is not options.already_pseudonymous:
+            _say("say who makes the pseudonyms: --key FILE, or --already-pseudonymous")
+            return USAGE
+        records, entry = _delivered(options, began)
+    _say(f"{entry['rows']:,} records kept in {time.monotonic() - began:.1f} s")
+    for what in ("refused", "quarantined"):
+        for reason, count in entry[what].items():
+            _say(f"{count:,} rows {what}: {reason}")
     return _done(records)
+
+
+def _delivered(options: argparse.Namespace, began: float) -> tuple[Records, dict[str, Any]]:
+    def progress(rows: int, total: int | None) -> None:
+        of = f" of {total:,}" if total else ""
+        _say(f"{rows:,}{of} rows read, {rows / (time.monotonic() - began):,.0f} a second")
+
+    if not options.path.exists():
+        raise FileNotFoundError(f"{options.path} is not there")
+    new = not (options.into / Records.MANIFEST).exists()
+    records = Records.create(options.into, options.shards) if new else Records.open(options.into)
+    entry = ingest(
+        SOURCES[options.source],
+        options.path,
+        records,
+        name=options.name or f"{options.source} {options.path.name}",
+        delivered_at=options.delivered or datetime.now(UTC).replace(tzinfo=None),
+        key=options.key.read_bytes() if options.key else None,
+        objections=Objections.read(options.objections) if options.objections else None,
+        progress=progress,
+    )
+    return records, entry
 
 
 def _done(records: Records) -> int:
@@ -132,16 +178,6 @@ def _done(records: Records) -> int:
 
 def _rows(records: Records) -> int:
     return sum(int(str(delivery["rows"])) for delivery in records.deliveries)
-
-
-def _quarantined(records: Records) -> Mapping[str, int]:
-    counts: dict[str, int] = {}
-    for delivery in records.deliveries:
-        of_delivery = delivery["quarantined"]
-        assert isinstance(of_delivery, dict)
-        for reason, count in of_delivery.items():
-            counts[reason] = counts.get(reason, 0) + count
-    return counts
 
 
 def _say(line: str) -> None:

@@ -63,6 +63,12 @@ ATC = CodeSystem("ATC", "ATC", r"[A-Z](\d{2}([A-Z]([A-Z](\d{2})?)?)?)?", "http:/
 LOINC = CodeSystem("LOINC", "LOINC", r"(LA|LP)?\d{1,7}-\d", "http://loinc.org")
 CCAM = CodeSystem("CCAM", "CCAM", r"[A-Z]{4}\d{3}", "https://smt.esante.gouv.fr/terminologie-ccam")
 SNOMED = CodeSystem("SNOMED", "SNOMED CT", r"\d{6,18}", "http://snomed.info/sct")
+RXNORM = CodeSystem("RXNORM", "RxNorm", r"\d{1,8}", "http://www.nlm.nih.gov/research/umls/rxnorm")
+CVX = CodeSystem("CVX", "CVX vaccines", r"\d{1,4}", "http://hl7.org/fhir/sid/cvx")
+NABM = CodeSystem("NABM", "NABM (French biology acts)", r"\d{4}", "urn:oid:1.2.250.1.213.2.3.9")
+CIP13 = CodeSystem("CIP13", "CIP 13 (French drug packs)", r"34009\d{8}", "urn:oid:1.2.250.1.213.2.3.2")
+#: Codes of a source that belong to no system above, as they come: read, counted and profiled, but in no concept.
+SOURCE = CodeSystem("SOURCE", "the source's own codes", r"\S.{0,254}", "urn:vigie:source")
 PRACTICE = CodeSystem(
     "PRACTICE",
     "administrative events of a practice's file",
@@ -71,7 +77,9 @@ PRACTICE = CodeSystem(
     True,
 )
 
-SYSTEMS: Mapping[str, CodeSystem] = {s.name: s for s in (CIM10, CISP2, ATC, LOINC, CCAM, SNOMED, PRACTICE)}
+SYSTEMS: Mapping[str, CodeSystem] = {
+    s.name: s for s in (CIM10, CISP2, ATC, LOINC, CCAM, SNOMED, RXNORM, CVX, NABM, CIP13, PRACTICE, SOURCE)
+}
 
 
 def parse_code(text: str) -> Code:

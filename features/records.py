@@ -333,6 +333,7 @@ class Delivery:
     ) -> None:
         self.folder = folder
         self.entry: dict[str, Any] = {}
+        self.about: dict[str, Any] = {}  # what the reader says of the delivery, for the manifest
         self._shards, self._name, self._delivered_at, self._concepts = shards, name, delivered_at, concepts
         self._parts = 0
         self._rows = 0
@@ -380,6 +381,7 @@ class Delivery:
             "quarantined": dict(sorted(self._quarantined.items())),
             "first": min(self._span).isoformat() if self._span else None,
             "last": max(self._span).isoformat() if self._span else None,
+            "about": self.about,
             "files": {file.name: digest(file.read_bytes()) for file in sorted(self.folder.iterdir())},
         }
 
