@@ -80,6 +80,7 @@ class Run:
 
 def draft(run: Run) -> ModelCard:
     """Return the card of a run, filled with all the pipeline and the study's author know."""
+    labels = {f.name: Bilingual(fr=f.fr, en=f.en) for f in run.study.sensitive.values()}
     return ModelCard.draft(
         run.study.authored,
         identity=_identity(run),
@@ -89,9 +90,10 @@ def draft(run: Run) -> ModelCard:
         inputs=_inputs(run),
         development=_development(run),
         performance=_performance(run),
-        fairness=Fairness.of(run.audit),
+        fairness=Fairness.of(run.audit, labels),
         explained=Explained.of(run.explanation),
         operation=_operation(),
+        labels=labels,
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from features.catalogue import cardiovascular as catalogue
@@ -106,10 +105,8 @@ class Study:
 
 def _labels(column: pd.Series[Any], bounds: tuple[float, ...] | None) -> pd.Series[Any]:
     if bounds is not None:
-        names = [f"< {bounds[0]:g}", *(f"{a:g}–{b - 1:g}" for a, b in itertools.pairwise(bounds))]
-        names.append(f"≥ {bounds[-1]:g}")
-        place = np.searchsorted(bounds, column.to_numpy(np.float64), side="right")
-        return pd.Series(np.array(names, dtype=object)[place], index=column.index).where(column.notna())
+        names = [f"{low:g}–{high - 1:g}" for low, high in itertools.pairwise(bounds)]
+        return pd.cut(column, list(bounds), right=False, labels=names).astype(object)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.astype(object)
     return column.map("{:g}".format, na_action="ignore").astype(object)
@@ -142,7 +139,7 @@ CARDIOVASCULAR: Final = Study(
     candidate="lightgbm",
     comparator="score2",
     sensitive=catalogue.SENSITIVE,
-    bands={"age": (50, 60, 70)},
+    bands={"age_band": (40, 50, 60, 70, 80)},
     thresholds=(0.05, 0.10),
     tolerances={"observed_expected": (0.8, 1.25), "calibration_slope": (0.8, 1.2)},
     splits=InternalExternal(by="practice", folds=5),
@@ -181,8 +178,8 @@ FRAMINGHAM: Final = Study(
     ),
     candidate="logistic_regression",
     comparator="score2",
-    sensitive=catalogue.SENSITIVE.only("sex", "age"),
-    bands={"age": (50, 60, 70)},
+    sensitive=catalogue.SENSITIVE.only("sex", "age_band"),
+    bands={"age_band": (30, 40, 50, 60, 70, 80)},
     thresholds=(0.05, 0.10, 0.20),
     tolerances={"observed_expected": (0.8, 1.25), "calibration_slope": (0.8, 1.2)},
     splits=InternalExternal(by="patient", folds=5),

@@ -124,6 +124,8 @@ REQUIRED_MEASUREMENTS = FeatureSet(
 SENSITIVE = FeatureSet(
     "sensitive",
     sex=latest(SEX).described("Sexe", "Sex"),
-    age=age().described("Âge", "Age"),
-    deprivation=latest(DEPRIVATION).described("Défavorisation", "Deprivation"),
+    age_band=age().described("Âge", "Age"),
+    deprivation=latest(DEPRIVATION).described(
+        "Défavorisation (1 : la plus faible, 5 : la plus forte)", "Deprivation (1 is the least, 5 the most)"
+    ),
 )
