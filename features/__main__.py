@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from urllib.parse import urlsplit
 
-from features.ingest import Source, ingest
+from features.ingest import Taken, ingest
 from features.intake import InvalidRecords
 from features.privacy import Objections
 from features.records import Records
 from features.sources.cohorts import framingham
+from features.sources.source import Source
 from features.synthetic import synthesise
 
 OK, USAGE, INVALID, STORE = 0, 2, 3, 4
@@ -83,9 +85,11 @@ def _add_ingest(parser: argparse.ArgumentParser) -> None:
         f"--delivered 2026-03-01. {EPILOG}"
     )
     parser.add_argument("--source", choices=sorted({*SOURCES, *COHORTS}), required=True, help="what is delivered")
-    parser.add_argument("--from", dest="path", type=Path, required=True, metavar="PATH", help="file or folder")
+    parser.add_argument(
+        "--from", dest="origin", required=True, metavar="PATH", help="file, folder or address of a database"
+    )
     parser.add_argument("--into", type=Path, required=True, metavar="STORE", help="folder of the store")
-    parser.add_argument("--name", help="name of the delivery (default: the source and the name of the path)")
+    parser.add_argument("--name", help="name of the delivery (default: the source, the name of the path and the day)")
     parser.add_argument(
         "--delivered", type=datetime.fromisoformat, metavar="DATE", help="day of delivery (default: now, in UTC)"
     )
@@ -133,42 +137,50 @@ def _synthesise(options: argparse.Namespace) -> int:
 
 def _ingest(options: argparse.Namespace) -> int:
     began = time.monotonic()
-    _say(f"reading {options.path}")
+    _say(f"reading {_shown(options.origin)}")
     if options.source in COHORTS:
-        records = COHORTS[options.source](options.path, options.into)
-        entry = records.deliveries[-1]
+        records = COHORTS[options.source](Path(options.origin), options.into)
+        taken = Taken(records.deliveries[-1])
     else:
         if (options.key is None) is not options.already_pseudonymous:
             _say("say who makes the pseudonyms: --key FILE, or --already-pseudonymous")
             return USAGE
-        records, entry = _delivered(options, began)
-    _say(f"{entry['rows']:,} records kept in {time.monotonic() - began:.1f} s")
+        records, taken = _delivered(options, began)
+    _say(f"{taken.entry['rows']:,} records kept in {time.monotonic() - began:.1f} s")
+    if objected := taken.entry["about"].get("objected"):
+        _say(f"{objected:,} rows of people who object left out")
     for what in ("refused", "quarantined"):
-        for reason, count in entry[what].items():
-            _say(f"{count:,} rows {what}: {reason}")
+        for reason, count in taken.entry[what].items():
+            places = taken.places.get(reason, [])
+            _say(f"{count:,} rows {what}: {reason}" + (f" (such as {', '.join(places)})" if places else ""))
     return _done(records)
 
 
-def _delivered(options: argparse.Namespace, began: float) -> tuple[Records, dict[str, Any]]:
-    def progress(rows: int, total: int | None) -> None:
-        of = f" of {total:,}" if total else ""
-        _say(f"{rows:,}{of} rows read, {rows / (time.monotonic() - began):,.0f} a second")
+def _delivered(options: argparse.Namespace, began: float) -> tuple[Records, Taken]:
+    def progress(rows: int, patients: int, share: float) -> None:
+        took = time.monotonic() - began
+        left = f", about {took / share - took:.0f} s left" if 0 < share < 1 else ""
+        _say(f"{rows:,} rows of about {patients:,} patients read, {rows / took:,.0f} a second{left}")
 
-    if not options.path.exists():
-        raise FileNotFoundError(f"{options.path} is not there")
+    delivered_at = options.delivered or datetime.now(UTC).replace(tzinfo=None)
     new = not (options.into / Records.MANIFEST).exists()
     records = Records.create(options.into, options.shards) if new else Records.open(options.into)
-    entry = ingest(
+    taken = ingest(
         SOURCES[options.source],
-        options.path,
+        options.origin,
         records,
-        name=options.name or f"{options.source} {options.path.name}",
-        delivered_at=options.delivered or datetime.now(UTC).replace(tzinfo=None),
+        name=options.name or f"{options.source} {_shown(options.origin)} {delivered_at:%Y-%m-%d}",
+        delivered_at=delivered_at,
         key=options.key.read_bytes() if options.key else None,
         objections=Objections.read(options.objections) if options.objections else None,
         progress=progress,
     )
-    return records, entry
+    return records, taken
+
+
+def _shown(origin: str) -> str:
+    """Return what of an address or path may be shown: its last part."""
+    return Path(urlsplit(origin).path).name
 
 
 def _done(records: Records) -> int:

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from features.records import Records, Shard
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item, in their order, some at a time.
+
+    Parameters
+    ----------
+    items
+        Taken one by one as work is handed out, so that few are in memory at once.
+    workers
+        Items in work at once, one thread each; by default as many as there are processors.
+    """
+    workers = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            if len(waiting) == workers:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(function, item))
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def over_shards(
@@ -29,14 +52,7 @@ def over_shards(
     progress
         Called with (shards done, shards in all).
     """
-    workers = workers or os.cpu_count() or 1
-    numbers = list(records.shards)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: list[Future[Result]] = []
-        for done in range(len(numbers)):
-            while len(waiting) < workers and done + len(waiting) < len(numbers):
-                number = numbers[done + len(waiting)]
-                waiting.append(pool.submit(lambda n: function(records.read(n)), number))
-            yield waiting.pop(0).result()
-            if progress:
-                progress(done + 1, len(numbers))
+    for done, result in enumerate(in_order(lambda n: function(records.read(n)), records.shards, workers), start=1):
+        yield result
+        if progress:
+            progress(done, len(records.shards))

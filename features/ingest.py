@@ -1,9 +1,9 @@
-"""Ingestion: a source read table by table into a store, pseudonymised on the way, without those who object."""
+"""Ingestion: a source read batch by batch into a store, pseudonymised on the way, without those who object."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,39 +13,40 @@ import pyarrow.compute as pc
 
 from features.catalogue.concepts import CONCEPTS
 from features.codes import Concept
-from features.intake import InvalidRecords
-from features.privacy import Objections, pseudonymise
-from features.records import Records
+from features.engines import in_order
+from features.intake import InvalidRecords, Sorted, is_identifier
+from features.privacy import Objections, pseudonym
+from features.records import Delivery, Records
+from features.sources.source import Batch, Source
 
-#: Told how many rows were read so far, of how many if that is known.
-RowsRead = Callable[[int, int | None], None]
+#: Told how many rows and patients were read so far, and which share of the source, from 0 to 1.
+Progress = Callable[[int, int, float], None]
 DOMAIN: Final = "vigie"
+#: How many places are remembered for each reason a row is set aside.
+PLACES: Final = 3
+REMEMBERED: Final = 200_000
 
 
 @dataclass(frozen=True)
-class Source:
-    """A format that can be read.
+class Taken:
+    """What became of a delivery.
 
     Attributes
     ----------
-    name
-        What it is called on the command line.
-    known_at
-        How it is decided when a fact became known; written into the manifest.
-    tables
-        Reader: from a file or folder and the day of delivery to tables with the columns of `features.intake.SCHEMA`
-        (``value``, ``unit`` and ``retracted_at`` may be absent), identifiers as the source has them, a bounded number
-        of rows at a time. It raises `InvalidRecords`, naming all faults, when the source cannot be understood.
+    entry
+        Its entry in the manifest: counts, digests, how it was decided when facts became known.
+    places
+        For each reason a row was set aside, where the first few such rows are in the source. They may name a
+        patient's file, so that they are told to whoever delivers and are not kept in the store.
     """
 
-    name: str
-    known_at: str
-    tables: Callable[[Path, datetime], Iterator[pa.Table]]
+    entry: dict[str, Any]
+    places: dict[str, list[str]] = field(default_factory=dict)
 
 
 def ingest(
     source: Source,
-    path: Path,
+    origin: str | Path,
     records: Records,
     *,
     name: str,
@@ -54,14 +55,15 @@ def ingest(
     domain: str = DOMAIN,
     objections: Objections | None = None,
     concepts: Sequence[Concept] = CONCEPTS,
-    progress: RowsRead | None = None,
-) -> dict[str, Any]:
-    """Take a source in as one delivery and return its entry in the manifest.
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Taken:
+    """Take a source in as one delivery.
 
     Parameters
     ----------
-    source, path
-        How to read, and what.
+    source, origin
+        How to read, and what: a path, or the address of a database.
     records
         The store.
     name, delivered_at
@@ -71,43 +73,105 @@ def ingest(
         identifiers are pseudonyms already.
     objections
         Pseudonyms whose records are left out at the door.
+    workers
+        Batches in work at once, by default as many as there are processors. The result is the same for any number.
     progress
-        Told after each table how many rows were read.
+        Told after each batch.
 
     Raises
     ------
+    FileNotFoundError
+        If nothing is at ``origin``.
     InvalidRecords
         If the source cannot be understood or nothing of it can be kept. The store is then as before.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is not there")
+    places: dict[str, list[str]] = {}
     read = objected = 0
     with records.delivery(name=name, delivered_at=delivered_at, concepts=concepts) as delivery:
         delivery.about |= {"source": source.name, "known_at": source.known_at, "pseudonymised": key is not None}
-        for table in source.tables(path, delivered_at):
-            read += len(table)
-            if key is not None:
-                table = _pseudonymised(table, key, domain)
-            if objections is not None and len(objections):
-                objecting = pc.is_in(table.column("patient"), value_set=pa.array(sorted(objections.pseudonyms)))
-                objected += pc.sum(objecting).as_py() or 0
-                table = table.filter(pc.invert(objecting))
-            delivery.add(table)
+        pseudonyms = None if key is None else _Pseudonyms(key, domain)
+        door = _Door(delivery, pseudonyms, pa.array(sorted((objections or Objections()).pseudonyms), pa.string()))
+        for passed in in_order(door.let_in, enumerate(source.batches(str(origin), delivered_at)), workers):
+            delivery.count(passed.found)
+            read += passed.read
+            objected += passed.objected
+            _remember(places, passed.found.set_aside)
             if progress:
-                progress(read, None)
+                progress(read, delivery.patients_about, passed.share)
         delivery.about |= {"read": read, "objected": objected}
         if read == 0:
-            raise InvalidRecords([f"{path.name} holds no record that the {source.name} reader understands"])
-    return delivery.entry
+            raise InvalidRecords([f"{Path(origin).name} holds no record that the {source.name} reader understands"])
+    return Taken(delivery.entry, places)
 
 
-def _pseudonymised(table: pa.Table, key: bytes, domain: str) -> pa.Table:
-    """Return the table with pseudonyms for patients and practices; what is missing stays so, to be refused."""
-    for column in ("patient", "practice"):
-        values = table.column(column).cast(pa.string()).to_pandas()
-        known = values.notna()
-        values[known] = pseudonymise(values[known], key, f"{domain}/{column}")
-        table = table.set_column(
-            table.column_names.index(column), column, pa.array(values, pa.string(), from_pandas=True)
-        )
-    return table
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """A batch that went through the door."""
+
+    found: Sorted
+    read: int
+    objected: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Door:
+    """What happens to a batch between the reader and the store; several at once, each on its own."""
+
+    delivery: Delivery
+    pseudonyms: _Pseudonyms | None
+    objections: pa.Array
+
+    def let_in(self, numbered: tuple[int, Batch]) -> _Passed:
+        part, batch = numbered
+        table = batch.table
+        if self.pseudonyms is not None:
+            for column in ("patient", "practice"):
+                table = _replaced(table, column, self.pseudonyms.column(table.column(column), column))
+        objecting = pc.is_in(table.column("patient").cast(pa.string()), value_set=self.objections)
+        objected = pc.sum(objecting).as_py() or 0
+        table = table.filter(pc.invert(objecting))
+        return _Passed(self.delivery.write(table, part), len(batch.table), objected, batch.read)
+
+
+class _Pseudonyms:
+    """Pseudonyms made with one key; those of late are remembered, because a patient's rows come in many batches."""
+
+    def __init__(self, key: bytes, domain: str) -> None:
+        self._key, self._domain = key, domain
+        self._known: dict[tuple[str, str], str] = {}
+
+    def column(self, identifiers: pa.ChunkedArray, kind: str) -> pa.Array:
+        """Return a column with pseudonyms for identifiers.
+
+        What is missing stays so, and so does a social-security number, both to be refused: a keyed pseudonym of the
+        number would be safe, but a source that sends it sends too much.
+        """
+        encoded = pc.dictionary_encode(identifiers.cast(pa.string())).combine_chunks()
+        names = [
+            text if not text.strip() or is_identifier(text) else self._of(text, kind)
+            for text in encoded.dictionary.to_pylist()
+        ]
+        return pa.array(names, pa.string()).take(encoded.indices)
+
+    def _of(self, identifier: str, kind: str) -> str:
+        if (name := self._known.get((kind, identifier))) is None:
+            if len(self._known) > REMEMBERED:
+                self._known.clear()
+            name = pseudonym(identifier, self._key, f"{self._domain}/{kind}")
+            self._known[kind, identifier] = name
+        return name
+
+
+def _replaced(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.column_names.index(column), column, values)
+
+
+def _remember(places: dict[str, list[str]], set_aside: pa.Table) -> None:
+    """Add where the first rows of each reason are."""
+    located = set_aside.filter(pc.is_valid(set_aside.column("where")))
+    for reason in pc.unique(located.column("fault")).to_pylist():
+        known = places.setdefault(reason, [])
+        if len(known) < PLACES:
+            of_reason = located.filter(pc.equal(located.column("fault"), reason)).column("where")
+            known += of_reason.slice(0, PLACES - len(known)).to_pylist()

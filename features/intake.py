@@ -7,7 +7,7 @@ is *quarantined*, with its reason. Only a table that cannot be understood at all
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.codes import Concept, InvalidCode, measured, parse_code
+from features.codes import SNOMED, Concept, InvalidCode, measured, parse_code
 
 SCHEMA: Final = pa.schema(
     [
@@ -33,10 +33,14 @@ SCHEMA: Final = pa.schema(
     ]
 )
 COLUMNS: Final = tuple(SCHEMA.names)
+#: What a reader may add to a row: where it came from, and why no record could be made of it.
+REMARKS: Final = pa.schema([("where", pa.string()), ("fault", pa.string())])
+DELIVERED: Final = pa.schema([*SCHEMA, *REMARKS])
 REQUIRED: Final = ("patient", "practice", "happened_at", "known_at", "code")
 
-#: What looks like a French social-security number (NIR, also the INS): 13 digits from 1, 2, 7 or 8 on, maybe a key.
-IDENTIFIER: Final = r"^\s*[1278](\s?\d){4}\s?(\d|2[AB])(\s?\d){6,10}\s*$"
+#: A French social-security number (NIR, also the INS): sex, year, month, département, commune, rank, maybe a key.
+IDENTIFIER: Final = re.compile(r"[1-478]\d\d(0[1-9]|1[0-2]|[2-9]\d)(\d\d|2[AB])\d{6}(\d\d)?")
+NAMED: Final = "looks like a social-security number"
 
 
 class InvalidRecords(ValueError):
@@ -83,7 +87,8 @@ class Sorted:
     kept
         Rows with the columns of ``SCHEMA``, values in their concept's unit.
     set_aside
-        The other rows as they came, with why in a column ``fault``.
+        The other rows as they came, with ``where`` they came from if the reader said it, and why in ``fault``.
+        Identifiers of a row that seems to hold a social-security number are left out.
     refused, quarantined
         How many rows, and how many values, were set aside for each reason.
     """
@@ -97,6 +102,15 @@ class Sorted:
 def sort_out(frame: pd.DataFrame | pa.Table, delivered_at: datetime, concepts: Sequence[Concept]) -> Sorted:
     """Return what of a delivered table is kept, and what is set aside and why.
 
+    Parameters
+    ----------
+    frame
+        Columns of ``SCHEMA`` and, if the reader has remarks, of ``REMARKS``.
+    delivered_at
+        Day of the delivery; nothing may have become known later.
+    concepts
+        Definitions by which values are converted and believed.
+
     Raises
     ------
     InvalidRecords
@@ -107,23 +121,23 @@ def sort_out(frame: pd.DataFrame | pa.Table, delivered_at: datetime, concepts: S
     refused = table.filter(pa.array(fault != ""))
     table, doubtful, doubts = _normalised(table.filter(pa.array(fault == "")), concepts)
     reasons = fault[fault != ""]
-    aside = pa.concat_tables([_with_fault(refused, reasons), _with_fault(doubtful, doubts)])
-    return Sorted(table, aside, _tally(reasons), _tally(doubts))
+    aside = pa.concat_tables([_with_fault(_unnamed(refused, reasons), reasons), _with_fault(doubtful, doubts)])
+    return Sorted(table.select(COLUMNS), aside, _tally(reasons), _tally(doubts))
 
 
 def _as_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
     table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
     absent = [name for name in REQUIRED if name not in table.column_names]
-    unknown = [name for name in table.column_names if name not in COLUMNS]
+    unknown = [name for name in table.column_names if name not in DELIVERED.names]
     faults = [f"column {name!r} is missing" for name in absent]
-    faults += [f"column {name!r} is not one of {', '.join(COLUMNS)}" for name in unknown]
+    faults += [f"column {name!r} is not one of {', '.join(DELIVERED.names)}" for name in unknown]
     if faults:
         raise InvalidRecords(faults)
-    for name in COLUMNS:
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
     columns = []
-    for field in SCHEMA:
+    for field in DELIVERED:
+        if field.name not in table.column_names:
+            columns.append(pa.chunked_array([pa.nulls(len(table), field.type)]))
+            continue
         try:
             columns.append(table.column(field.name).cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -132,7 +146,7 @@ def _as_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
             )
     if faults:
         raise InvalidRecords(faults)
-    table = pa.table(columns, schema=SCHEMA)
+    table = pa.table(columns, schema=DELIVERED)
     value = table.column("value")
     return table.set_column(COLUMNS.index("value"), "value", pc.if_else(pc.is_nan(value), None, value))
 
@@ -140,19 +154,15 @@ def _as_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
 def _refusals(table: pa.Table, delivered_at: datetime) -> npt.NDArray[np.object_]:
     """Return why each row is refused, ``""`` where it is not; of several reasons the first counts."""
     end = pa.scalar(delivered_at, pa.timestamp("us"))
-    codes = pc.unique(table.column("code")).to_pylist()
-    wrong_codes = pa.array([code for code in codes if code is not None and _is_wrong(code)], pa.string())
-    reasons: dict[str, pa.ChunkedArray] = {
-        f"no {name}": pc.or_kleene(pc.is_null(column), _is_blank(column))
-        for name, column in ((name, table.column(name)) for name in REQUIRED)
+    # Each distinct text is looked at once: a delivery has few codes, and some hundred rows a patient.
+    text = {name: _Distinct(table.column(name)) for name in ("patient", "practice", "code")}
+    reasons: dict[str, pa.ChunkedArray | npt.NDArray[np.bool_]] = {
+        f"no {name}": text[name].where(_is_blank) if name in text else pc.is_null(table.column(name))
+        for name in REQUIRED
     }
-    reasons["looks like a social-security number"] = pc.or_(
-        *(
-            pc.fill_null(pc.match_substring_regex(table.column(name), IDENTIFIER), False)
-            for name in ("patient", "practice")
-        )
-    )
-    reasons["unknown or malformed code"] = pc.is_in(table.column("code"), value_set=wrong_codes)
+    reasons[NAMED] = text["patient"].where(is_identifier) | text["practice"].where(is_identifier)
+    reasons[NAMED] |= text["code"].where(_names)
+    reasons["unknown or malformed code"] = text["code"].where(_is_wrong)
     reasons["known before it happened"] = pc.less(table.column("known_at"), table.column("happened_at"))
     reasons["known after the delivery"] = pc.greater(table.column("known_at"), end)
     reasons["retracted before it was known, or after the delivery"] = pc.or_kleene(
@@ -161,20 +171,52 @@ def _refusals(table: pa.Table, delivered_at: datetime) -> npt.NDArray[np.object_
     reasons["infinite value"] = pc.is_inf(table.column("value"))
     fault = np.full(len(table), "", dtype=object)
     for reason, found in reversed(reasons.items()):
-        fault[pc.fill_null(found, False).to_numpy().astype(bool)] = reason
+        flags = found if isinstance(found, np.ndarray) else pc.fill_null(found, False).to_numpy().astype(bool)
+        fault[flags] = reason
+    # What the reader says counts before all, but a social-security number never stays.
+    said = table.column("fault")
+    if said.null_count < len(said):
+        remarks = said.to_numpy()
+        fault = np.where(pc.is_null(said).to_numpy() | (fault == NAMED), fault, remarks)
     return fault
 
 
-def _is_wrong(code: str) -> bool:
+class _Distinct:
+    """A column of text by its distinct values."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        encoded = pc.dictionary_encode(column, null_encoding="encode").combine_chunks()
+        self._values = encoded.dictionary.to_pylist()
+        self._rows = encoded.indices.to_numpy()
+
+    def where(self, holds: Callable[[str | None], bool]) -> npt.NDArray[np.bool_]:
+        """Return in which rows this holds of the value."""
+        found: npt.NDArray[np.bool_] = np.array([holds(value) for value in self._values], dtype=bool)[self._rows]
+        return found
+
+
+def is_identifier(text: str | None) -> bool:
+    """Return whether a text looks like a French social-security number, whether or not its key is right."""
+    return text is not None and IDENTIFIER.fullmatch("".join(text.split())) is not None
+
+
+def _is_blank(text: str | None) -> bool:
+    return text is None or not text.strip()
+
+
+def _is_wrong(code: str | None) -> bool:
+    if code is None:
+        return False
     try:
         parse_code(code)
     except InvalidCode:
         return True
-    return bool(re.match(IDENTIFIER, code.partition(":")[2]))
+    return False
 
 
-def _is_blank(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Scalar:
-    return pc.equal(pc.utf8_trim_whitespace(column), "") if pa.types.is_string(column.type) else pa.scalar(False)
+def _names(code: str | None) -> bool:
+    system, _, value = (code or "").partition(":")
+    return system != SNOMED.name and is_identifier(value)  # SNOMED CT has codes of 15 digits
 
 
 def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table, pa.Table, npt.NDArray[np.object_]]:
@@ -214,8 +256,17 @@ def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table,
     return table.filter(pa.array(~bad)), doubtful, fault[bad]
 
 
+def _unnamed(table: pa.Table, fault: npt.NDArray[np.object_]) -> pa.Table:
+    """Return refused rows, those that seem to name somebody without what could."""
+    named = pa.array(fault == NAMED)
+    for name in ("patient", "practice", "code", "where"):
+        column = table.column(name)
+        table = table.set_column(table.column_names.index(name), name, pc.if_else(named, None, column))
+    return table
+
+
 def _with_fault(table: pa.Table, fault: npt.NDArray[np.object_]) -> pa.Table:
-    return table.append_column("fault", pa.array(fault, pa.string()))
+    return table.set_column(table.column_names.index("fault"), "fault", pa.array(fault, pa.string()))
 
 
 def _tally(reasons: npt.NDArray[np.object_]) -> dict[str, int]:

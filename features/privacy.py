@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
@@ -54,7 +53,7 @@ def pseudonym(identifier: str, key: bytes, domain: str) -> str:
         raise ValueError("; ".join(faults))
     purpose = domain.encode()
     message = len(purpose).to_bytes(8, "big") + purpose + identifier.encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, message, "sha256").hex()[:32]
 
 
 def pseudonymise(column: pd.Series[Any], key: bytes, domain: str) -> pd.Series[str]:

@@ -29,7 +29,7 @@ def _records(patient: str, random: np.random.Generator) -> list[tuple[object, ..
 
     def record(code: str, happened: datetime, value: float | None = None) -> tuple[object, ...]:
         late = timedelta(days=int(random.integers(0, 30))) if some(0.2) else timedelta()
-        return (patient, "p", happened, happened + late, code, value, None)
+        return (patient, "p", happened, happened + late, code, value, None, None)
 
     found = [record("PRACTICE:birth", AS_OF - timedelta(days=365.25 * random.uniform(32, 92)))] if some(0.95) else []
     if some(0.95):

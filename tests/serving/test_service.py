@@ -223,12 +223,16 @@ def run(*arguments: str, settings: dict[str, str], given: bytes | None = None) -
 def test_the_command_line_answers_and_fails_by_cause(released, trusted, tmp_path):
     settings = live.environment(tmp_path / "home")
     bundle = ("--bundle", str(released), "--trusted-keys", str(trusted))
-    answered = run("score", *bundle, settings=settings)
+    answered = run("score", *bundle, "--json", settings=settings)
     assert answered.returncode == 0
     assert json.loads(answered.stdout)["kind"] == "risk"
+    read = run("score", *bundle, settings=settings)
+    assert read.returncode == 0
+    assert b"%" in read.stdout
     abstained = run(
         "score",
         *bundle,
+        "--json",
         "--request",
         "-",
         settings=settings,
