@@ -98,6 +98,12 @@ def _add_ingest(parser: argparse.ArgumentParser) -> None:
         "--already-pseudonymous", action="store_true", help="the source's identifiers are pseudonyms: keep them"
     )
     parser.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to leave out, one a line")
+    parser.add_argument(
+        "--complete",
+        action="store_true",
+        help="the delivery holds all that is in its patients' files: what earlier complete ones of the same source "
+        "said of these patients, and this one says no more, is taken back",
+    )
     parser.add_argument("--shards", type=_positive, default=8, help="files of a new store (default: 8)")
     parser.set_defaults(command=_ingest)
 
@@ -149,6 +155,8 @@ def _ingest(options: argparse.Namespace) -> int:
     _say(f"{taken.entry['rows']:,} records kept in {time.monotonic() - began:.1f} s")
     if objected := taken.entry["about"].get("objected"):
         _say(f"{objected:,} rows of people who object left out")
+    if taken_back := taken.entry["taken_back"]:
+        _say(f"{taken_back:,} facts taken back: earlier complete deliveries said them, and this one does not")
     for what in ("refused", "quarantined"):
         for reason, count in taken.entry[what].items():
             places = taken.places.get(reason, [])
@@ -173,6 +181,7 @@ def _delivered(options: argparse.Namespace, began: float) -> tuple[Records, Take
         delivered_at=delivered_at,
         key=options.key.read_bytes() if options.key else None,
         objections=Objections.read(options.objections) if options.objections else None,
+        complete=options.complete,
         progress=progress,
     )
     return records, taken

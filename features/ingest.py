@@ -54,6 +54,7 @@ def ingest(
     key: bytes | None,
     domain: str = DOMAIN,
     objections: Objections | None = None,
+    complete: bool = False,
     concepts: Sequence[Concept] = CONCEPTS,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -73,6 +74,9 @@ def ingest(
         identifiers are pseudonyms already.
     objections
         Pseudonyms whose records are left out at the door.
+    complete
+        Whether the delivery holds all that is in the files of its patients, as earlier complete ones of the same
+        source did: see `Records.delivery`.
     workers
         Batches in work at once, by default as many as there are processors. The result is the same for any number.
     progress
@@ -87,7 +91,8 @@ def ingest(
     """
     places: dict[str, list[str]] = {}
     read = objected = 0
-    with records.delivery(name=name, delivered_at=delivered_at, concepts=concepts) as delivery:
+    stream = source.name if complete else None
+    with records.delivery(name=name, delivered_at=delivered_at, concepts=concepts, complete=stream) as delivery:
         delivery.about |= {"source": source.name, "known_at": source.known_at, "pseudonymised": key is not None}
         pseudonyms = None if key is None else _Pseudonyms(key, domain)
         door = _Door(delivery, pseudonyms, pa.array(sorted((objections or Objections()).pseudonyms), pa.string()))

@@ -39,6 +39,7 @@ from features.intake import COLUMNS, SCHEMA, InvalidRecords, Sorted, sort_out
 from features.privacy import Objections
 
 ORDER: Final = ("patient", "happened_at", "known_at", "value", "code", "retracted_at")
+TAKEN_BACK: Final = "taken-back.parquet"
 NEVER: Final = np.iinfo(np.int64).max
 #: Bits in which patients leave a mark to be counted by: enough for some ten millions.
 MARKS: Final = 1 << 23
@@ -256,7 +257,9 @@ class Records:
         return delivery.entry
 
     @contextmanager
-    def delivery(self, *, name: str, delivered_at: datetime, concepts: Sequence[Concept]) -> Iterator[Delivery]:
+    def delivery(
+        self, *, name: str, delivered_at: datetime, concepts: Sequence[Concept], complete: str | None = None
+    ) -> Iterator[Delivery]:
         """Take a delivery in, table by table; it counts when the ``with`` block ends, and not if it raises.
 
         Parameters
@@ -267,24 +270,32 @@ class Records:
             When it was delivered; nothing in it may have become known later.
         concepts
             Definitions by which values are converted and believed.
+        complete
+            Name of a stream of deliveries that each hold all that is in the files of their patients, such as monthly
+            exports. What the stream said of a patient of a practice who is in this delivery, and this one says no
+            more, is taken back as of ``delivered_at``: that is how a corrected or deleted entry shows. Who is missing
+            altogether may have left: their records stay, and so does what deliveries outside the stream said.
 
         Raises
         ------
         InvalidRecords
-            If a table cannot be understood, no row of the delivery can be kept, or the name stands for something else.
+            If a table cannot be understood, no row of the delivery can be kept, the name stands for something else, or
+            the stream went past this day already.
         """
         with _only_writer(self.path):
             self._manifest = json.loads((self.path / self.MANIFEST).read_text(encoding="utf-8"))
             with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.path) as incoming:
                 delivery = Delivery(Path(incoming), len(self.shards), name, delivered_at, concepts)
                 yield delivery
+                if complete is not None:
+                    self._complete(delivery, complete)
                 self._commit(delivery)
 
     def _commit(self, delivery: Delivery) -> None:
         entry = delivery.close()
         for earlier in self.deliveries:
             if earlier["name"] == entry["name"]:
-                if list(earlier["files"].values()) != list(entry["files"].values()):
+                if _content(earlier) != _content(entry):
                     raise InvalidRecords(
                         [f"delivery {entry['name']!r} is already in {self.path} with other content: rename it"]
                     )
@@ -300,20 +311,62 @@ class Records:
         self._save(manifest)
         self._manifest, delivery.entry = manifest, entry
 
+    def _complete(self, delivery: Delivery, stream: str) -> None:
+        """Take back what a stream of complete deliveries says no more."""
+        delivery.about["complete"] = stream
+        earlier = [d for d in self.deliveries if d["about"].get("complete") == stream]
+        if delivery.name in {d["name"] for d in earlier}:
+            return  # sent again
+        if earlier and max(datetime.fromisoformat(d["delivered_at"]) for d in earlier) > delivery.delivered_at:
+            raise InvalidRecords(
+                [
+                    f"complete deliveries of {stream!r} come in order, and one of a later day than "
+                    f"{delivery.delivered_at:%Y-%m-%d} is in {self.path}: take this one in as an ordinary delivery"
+                ]
+            )
+        delivery.taken_back = sum(self._take_back(delivery, stream, shard) for shard in self.shards)
+
+    def _take_back(self, delivery: Delivery, stream: str, shard: int) -> int:
+        """Write what the stream said of this delivery's patients and it says no more; return how many facts."""
+        sent = [SCHEMA.empty_table(), *map(pq.read_table, sorted(delivery.folder.glob(f"{_part(shard)}*")))]
+        of_stream, others = [SCHEMA.empty_table()], [SCHEMA.empty_table()]
+        for earlier in self.deliveries:
+            (of_stream if earlier["about"].get("complete") == stream else others).extend(self._tables(earlier, shard))
+        fact = ", ".join(FACT)
+        with duckdb.connect() as connection:
+            connection.register("believed", merge([*of_stream, *others]))
+            for name, tables in (("sent", sent), ("of_stream", of_stream), ("others", others)):
+                asserted = pa.concat_tables(tables)
+                connection.register(name, asserted.filter(pc.is_null(asserted.column("retracted_at"))))
+            gone = connection.sql(f"""
+                (
+                    SELECT {fact} FROM believed SEMI JOIN sent USING (patient, practice) WHERE retracted_at IS NULL
+                    INTERSECT SELECT {fact} FROM of_stream
+                )
+                EXCEPT (SELECT {fact} FROM others UNION ALL SELECT {fact} FROM sent)
+            """).to_arrow_table()
+        if not len(gone):
+            return 0
+        end = pa.repeat(pa.scalar(delivery.delivered_at, pa.timestamp("us")), len(gone))
+        gone = gone.append_column("known_at", end).append_column("retracted_at", end).select(COLUMNS).cast(SCHEMA)
+        gone = gone.take(pc.sort_indices(gone, sort_keys=[(column, "ascending") for column in ORDER]))
+        pq.write_table(gone, delivery.folder / f"{_part(shard)}{TAKEN_BACK}", compression="zstd")
+        return len(gone)
+
     def read(self, shard: int) -> Shard:
         """Return one shard, merged over deliveries; raise ValueError if a file is not the one taken in."""
-        tables = []
-        for delivery in self.deliveries:
-            for name, expected in delivery["files"].items():
-                if Path(name).name.startswith(_part(shard)):
-                    if digest((self.path / name).read_bytes()) != expected:
-                        raise ValueError(f"{self.path / name} was altered after it was taken in")
-                    tables.append(pq.read_table(self.path / name, schema=SCHEMA))
-        table = merge(tables)
+        table = merge([table for delivery in self.deliveries for table in self._tables(delivery, shard)])
         if len(self.objections):
             objecting = pa.array(sorted(self.objections.pseudonyms))
             table = table.filter(pc.invert(pc.is_in(table.column("patient"), value_set=objecting)))
         return Shard.from_table(table)
+
+    def _tables(self, delivery: dict[str, Any], shard: int) -> Iterator[pa.Table]:
+        for name, expected in delivery["files"].items():
+            if Path(name).name.startswith(_part(shard)):
+                if digest((self.path / name).read_bytes()) != expected:
+                    raise ValueError(f"{self.path / name} was altered after it was taken in")
+                yield pq.read_table(self.path / name, schema=SCHEMA)
 
     def __iter__(self) -> Iterator[Shard]:
         """Yield the shards in order, one in memory at a time."""
@@ -337,7 +390,9 @@ class Delivery:
         self.folder = folder
         self.entry: dict[str, Any] = {}
         self.about: dict[str, Any] = {}  # what the reader says of the delivery, for the manifest
-        self._shards, self._name, self._delivered_at, self._concepts = shards, name, delivered_at, concepts
+        self.name, self.delivered_at = name, delivered_at
+        self.taken_back = 0
+        self._shards, self._concepts = shards, concepts
         self._parts = 0
         self._rows = 0
         self._refused: Counter[str] = Counter()
@@ -359,7 +414,7 @@ class Delivery:
         part
             Its place in the delivery: the same delivery must number its tables in the same way.
         """
-        found = sort_out(frame, self._delivered_at, self._concepts)
+        found = sort_out(frame, self.delivered_at, self._concepts)
         patient = pc.dictionary_encode(found.kept.column("patient")).combine_chunks()
         mark = np.array([zlib.crc32(p.encode()) for p in patient.dictionary.to_pylist()], dtype=np.int64)
         self._marks[mark % MARKS] = True
@@ -399,11 +454,12 @@ class Delivery:
         if not self._rows and turned_away:
             raise InvalidRecords([f"{n} rows: {reason}" for reason, n in sorted(turned_away.items())])
         return {
-            "name": self._name,
-            "delivered_at": self._delivered_at.isoformat(),
+            "name": self.name,
+            "delivered_at": self.delivered_at.isoformat(),
             "rows": self._rows,
             "refused": dict(sorted(self._refused.items())),
             "quarantined": dict(sorted(self._quarantined.items())),
+            "taken_back": self.taken_back,
             "first": min(self._span).isoformat() if self._span else None,
             "last": max(self._span).isoformat() if self._span else None,
             "about": self.about,
@@ -441,6 +497,11 @@ def merge(tables: Sequence[pa.Table]) -> pa.Table:
             FROM assertion GROUP BY ALL
         """).to_arrow_table()
     return found.cast(SCHEMA)
+
+
+def _content(entry: dict[str, Any]) -> list[str]:
+    """Return the digests of what was sent in a delivery."""
+    return [value for name, value in entry["files"].items() if not name.endswith(TAKEN_BACK)]
 
 
 def _part(shard: int) -> str:

@@ -15,7 +15,7 @@ from features.feature_set import FeatureSet
 from features.intake import InvalidRecords, normalise
 from features.language import latest
 from features.privacy import Objections, pseudonym
-from features.records import Records, Shard, to_datetime
+from features.records import NEVER, Records, Shard, to_datetime
 
 END = datetime(2024, 1, 1)
 ROOT = Path(__file__).parents[2]
@@ -110,6 +110,47 @@ def test_a_delivery_of_bad_rows_only_never_touches_the_store(tmp_path):
     assert records.deliveries == []
     assert not list(tmp_path.glob("delivery-*"))
     assert not list(tmp_path.glob(".incoming-*"))
+
+
+def complete(records, made, name, delivered_at):
+    with records.delivery(name=name, delivered_at=delivered_at, concepts=CONCEPTS, complete="omop") as delivery:
+        delivery.add(made)
+    return delivery.entry
+
+
+def test_a_complete_delivery_takes_back_what_it_says_no_more(tmp_path):
+    records = Records.create(tmp_path, shards=2)
+    february, march = datetime(2024, 2, 1), datetime(2024, 3, 1)
+    complete(records, frame(), "january", END)
+    # a's pressure is corrected from 130 to 131; b has left, and is not in the export any more
+    corrected = frame(value=[200.0, 131.0, None]).iloc[1:]
+    entry = complete(records, corrected, "february", february)
+    assert entry["taken_back"] == 1
+    assert complete(records, corrected, "february", february) == entry  # sent again
+
+    def facts(known: Records) -> dict:
+        found = {}
+        for shard in known:
+            for row in range(len(shard.value)):
+                key = shard.patients[shard.patient[row]], shard.codes[shard.code[row]], float(shard.value[row])
+                found[key] = None if shard.retracted[row] == NEVER else to_datetime(shard.retracted[row])
+        return {key: value for key, value in found.items() if key[1] == "LOINC:8480-6" or key[0] == "b"}
+
+    cholesterol = ("b", "LOINC:2093-3", 200 / 38.67)
+    now = {cholesterol: None, ("a", "LOINC:8480-6", 130.0): february, ("a", "LOINC:8480-6", 131.0): None}
+    assert facts(records) == now
+    assert facts(records.as_known(END)) == {cholesterol: None, ("a", "LOINC:8480-6", 130.0): None}
+    with pytest.raises(InvalidRecords, match="come in order"):
+        complete(records, frame(), "late", END)
+    complete(records, frame().iloc[1:], "march", march)  # and back to 130: known anew from the day it is known
+    assert facts(records)[("a", "LOINC:8480-6", 131.0)] == march
+
+
+def test_a_complete_delivery_leaves_alone_what_others_said(tmp_path):
+    records = Records.create(tmp_path, shards=2)
+    append(records, frame(), "laboratory")
+    complete(records, frame(), "january", END)
+    assert complete(records, frame(value=[200.0, 131.0, None]), "february", datetime(2024, 2, 1))["taken_back"] == 0
 
 
 def test_a_fact_sent_twice_is_known_from_the_first_time_on(tmp_path):
