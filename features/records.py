@@ -305,6 +305,8 @@ class Records:
         entry = {**entry, "files": {f"{folder}/{name}": value for name, value in entry["files"].items()}}
         if (self.path / folder).exists():  # moved in by a process that died before the manifest named it
             shutil.rmtree(self.path / folder)
+        for file in [*delivery.folder.iterdir(), delivery.folder]:
+            _settle(file)  # the manifest must not outlive a power cut that its files did not
         delivery.folder.rename(self.path / folder)
         delivery.folder.mkdir()  # for the temporary folder's own clean-up
         manifest = {**self._manifest, "deliveries": [*self.deliveries, entry]}
@@ -376,9 +378,9 @@ class Records:
         unfinished = self.path / f".{self.MANIFEST}"
         with unfinished.open("w", encoding="utf-8") as file:
             json.dump(manifest, file, indent=1, sort_keys=True, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
+        _settle(unfinished)
         unfinished.replace(self.path / self.MANIFEST)
+        _settle(self.path)
 
 
 class Delivery:
@@ -497,6 +499,15 @@ def merge(tables: Sequence[pa.Table]) -> pa.Table:
             FROM assertion GROUP BY ALL
         """).to_arrow_table()
     return found.cast(SCHEMA)
+
+
+def _settle(path: Path) -> None:
+    """Wait until a file, or what a folder lists, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _content(entry: dict[str, Any]) -> list[str]:
