@@ -179,26 +179,37 @@ def _mlflow_run(study: Study) -> Iterator[str]:
     """Begin a run, or go on with the one that ``mlflow run`` began."""
     if "MLFLOW_RUN_ID" not in os.environ:
         mlflow.set_experiment("vigie")
-    with mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in os.environ else study.name) as active:
+    with mlflow.start_run() as active:
+        mlflow.set_tag("mlflow.runName", f"{study.name} {datetime.now(UTC):%Y-%m-%d %H:%M}")
         yield str(active.info.run_id)
 
 
 def _log_evidence(evidence: Evidence) -> None:
-    """Log every estimate: value and interval, as metrics named by model, measure and threshold."""
-    for model in evidence.models:
-        for e in model.estimates:
-            _log_estimate(f"{model.name}.{e.measure}", e)
-    for comparison in evidence.comparisons:
-        for e in comparison.differences:
-            _log_estimate(f"{comparison.model}.minus.{comparison.comparator}.{e.measure}", e)
+    """Log who was seen and, in a run of its own for each model, every estimate with its interval.
+
+    Models are then rows of one table in MLflow, with the same columns: a measure, and at thresholds ``.at_…_percent``;
+    ``minus_….`` is the difference to another model, on the people both can score.
+    """
     counts = {name: getattr(evidence, name) for name in ("people", "landmarks", "events", "competing", "censored")}
     mlflow.log_metrics({f"seen.{name}": float(n) for name, n in counts.items() if n is not None})
+    for model in evidence.models:
+        found = dict(pair for e in model.estimates for pair in _metrics(e))
+        for comparison in evidence.comparisons:
+            if comparison.model == model.name:
+                prefix = f"minus_{comparison.comparator}."
+                found |= {prefix + name: v for e in comparison.differences for name, v in _metrics(e)}
+        found |= {} if model.scored is None else {"scored": float(model.scored)}
+        with mlflow.start_run(run_name=model.name, nested=True):
+            mlflow.log_params({"study": evidence.study, "model": model.name})
+            mlflow.log_metrics(found)
 
 
-def _log_estimate(name: str, e: Estimate) -> None:
-    name += f".at_{100 * e.threshold:g}_percent" if e.threshold is not None else ""
-    found = {name: e.value, f"{name}.low": e.low, f"{name}.high": e.high}
-    mlflow.log_metrics({key: v for key, v in found.items() if v == v})
+def _metrics(e: Estimate) -> Iterator[tuple[str, float]]:
+    """Yield the names and values under which an estimate is logged."""
+    name = e.measure + (f".at_{100 * e.threshold:g}_percent" if e.threshold is not None else "")
+    for suffix, value in (("", e.value), (".low", e.low), (".high", e.high)):
+        if value == value:
+            yield name + suffix, value
 
 
 def _log_audit(found: Audit) -> None:

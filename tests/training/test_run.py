@@ -57,8 +57,15 @@ def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
     assert logged.tags["vigie.features"] == CARDIOVASCULAR.features.fingerprint
     assert logged.tags["vigie.card"] == found.digest == version.tags["vigie.card"]
     auc = next(e for e in found.performance.discrimination if e.measure == "auc")
-    assert logged.metrics["lightgbm.auc"] == pytest.approx(auc.value, abs=1e-5)
-    assert logged.metrics["lightgbm.auc.low"] < logged.metrics["lightgbm.auc"] < logged.metrics["lightgbm.auc.high"]
+    assert logged.metrics["seen.people"] == made.evidence.people
+    experiment = tracking.get_run(version.run_id).info.experiment_id
+    of_models = tracking.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
+    by_model = {child.info.run_name: child.data.metrics for child in of_models}
+    assert set(by_model) == {"score2", "logistic_regression", "lightgbm"}  # rows of one table, with the same columns
+    assert by_model["lightgbm"]["auc"] == pytest.approx(auc.value, abs=1e-5)
+    for metrics in by_model.values():
+        assert metrics["auc.low"] < metrics["auc"] < metrics["auc.high"]
+    assert {"minus_score2.auc", "net_benefit.at_10_percent"} <= set(by_model["lightgbm"])
     paths = {f.path for f in tracking.list_artifacts(version.run_id)}
     assert {"bundle", "figures", "study.json"} <= paths
     assert not list(tmp_path.rglob("*.pkl"))
