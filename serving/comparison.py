@@ -21,6 +21,7 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "missing": ("donnée absente", "missing"),
     "implausible": ("valeur hors des limites de l’équation", "outside the equation’s range"),
     "excluded": ("exclu par les auteurs de l’équation", "excluded by the authors of the equation"),
+    "without": ("condition exigée par les auteurs de l’équation", "required by the authors of the equation"),
     "outside": ("hors de l’intervalle prévu par les auteurs", "outside the authors’ range"),
 }
 
@@ -65,14 +66,20 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
 
 def _refusal(reason: str, features: FeatureSet) -> Note:
     """Return why a published score gives no number: ``"missing hdl"``, ``"age outside 40-89"``, ``"diabetes"``."""
-    found = re.fullmatch(r"(?:(missing|implausible) )?(\w+)(?: (outside) ([\d-]+))?", reason)
+    found = re.fullmatch(r"(?:(missing|implausible|without) )?(\w+)(?: (outside) ([\d.-]+))?", reason)
     assert found is not None, "training.published.comparators words its refusals so"
-    kind, name, outside, ages = found.groups()
+    kind, name, outside, bounds = found.groups()
     kind = kind or outside or "excluded"
     feature, (fr, en) = features[name], REFUSALS[kind]
-    range_of_ages = f" ({ages.replace('-', '–')})" if ages else ""
+    bounds_fr, bounds_en = (f" ({text})" if text else "" for text in _between(bounds or ""))
     return Note(
         code=f"{kind}_{name}",
-        fr=f"{feature.fr}{NARROW}: {fr}{range_of_ages}",
-        en=f"{feature.en}: {en}{range_of_ages}",
+        fr=f"{feature.fr}{NARROW}: {fr}{bounds_fr}",
+        en=f"{feature.en}: {en}{bounds_en}",
     )
+
+
+def _between(bounds: str) -> tuple[str, str]:
+    """Return a range such as ``"3.36-8.28"`` as the French and the English write it."""
+    dashed = bounds.replace("-", "–")
+    return dashed.replace(".", ","), dashed

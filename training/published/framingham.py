@@ -13,18 +13,22 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from training.published.equation import (
+    BP_TREATED,
+    DIABETES,
     HDL_MG_DL,
     SEX,
     SMOKER,
     SYSTOLIC,
     TOTAL_CHOLESTEROL_MG_DL,
     Equation,
-    Flag,
     Floats,
+    Inputs,
     Number,
+    below,
+    each,
+    of,
 )
 
 LOGARITHMS: Final = {
@@ -41,40 +45,43 @@ SURVIVAL: Final = {"female": 0.95012, "male": 0.88936}
 MEAN: Final = {"female": 26.1931, "male": 23.9802}
 
 
-def formula(inputs: pd.DataFrame, variant: str | None = None) -> Floats:
+def formula(inputs: Inputs) -> Floats:
     """Return the ten-year probability ``1 - survival ** exp(LP - mean)``, shape ``(n,)``, of clean inputs."""
-    result = np.full(len(inputs), np.nan)
-    for sex in SURVIVAL:
-        rows = (inputs["sex"] == sex).to_numpy()
-        x = {name: inputs[name].to_numpy()[rows] for name in ("sbp", "bp_tx", *LOGARITHMS[sex], *FLAGS[sex])}
-        predictor = np.where(x["bp_tx"] == 1, *reversed(SYSTOLIC_LOGARITHM[sex])) * np.log(x["sbp"])
-        for name, coefficient in LOGARITHMS[sex].items():
-            predictor += coefficient * np.log(x[name])
-        for name, coefficient in FLAGS[sex].items():
-            predictor += coefficient * x[name]
-        result[rows] = -np.expm1(np.log(SURVIVAL[sex]) * np.exp(predictor - MEAN[sex]))
-    return result
+    return each(inputs, SEX, _risk_of_sex)
+
+
+def _risk_of_sex(sex: str, inputs: Inputs) -> Floats:
+    untreated, treated = SYSTOLIC_LOGARITHM[sex]
+    predictor = np.where(inputs["bp_tx"] == 1, treated, untreated) * np.log(inputs["sbp"])
+    for name, coefficient in LOGARITHMS[sex].items():
+        predictor += coefficient * np.log(inputs[name])
+    for name, coefficient in FLAGS[sex].items():
+        predictor += coefficient * inputs[name]
+    risk: Floats = -np.expm1(np.log(SURVIVAL[sex]) * np.exp(predictor - MEAN[sex]))
+    return risk
 
 
 FRAMINGHAM_CVD_2008: Final = Equation(
-    name="framingham_cvd_2008",
+    "framingham_cvd_2008",
     columns=(
         Number(
             "age",
             "years",
             30,
             75,
+            of("age"),
             below="the equation starts at 30, leave them out",
             above="the equation stops before 75, leave them out or use score2_op",
+            authors=True,
         ),
         SEX,
-        Flag("dm"),
+        DIABETES,
         SMOKER,
         SYSTOLIC,
-        Flag("bp_tx"),
+        BP_TREATED,
         TOTAL_CHOLESTEROL_MG_DL,
         HDL_MG_DL,
     ),
     formula=formula,
-    ordered=(("hdl_mgdl", "tchol_mgdl"),),
+    rules=(below("hdl_mgdl", "tchol_mgdl"),),
 )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from training.published.equation import (
     HDL,
@@ -25,7 +24,11 @@ from training.published.equation import (
     Equation,
     Flag,
     Floats,
+    Inputs,
     Number,
+    below,
+    each,
+    of,
 )
 
 
@@ -54,27 +57,25 @@ class Parameters:
     mean: Mapping[str, float]
     recalibration: Mapping[str, Mapping[str, tuple[float, float]]]
 
-    def risk(self, inputs: pd.DataFrame) -> Floats:
+    def risk(self, inputs: Inputs) -> Floats:
         """Return the ten-year probability of a cardiovascular event, shape ``(n,)``.
 
         With LP the linear predictor, ``u = 1 - survival ** exp(LP - mean)`` is recalibrated to the region as
         ``1 - exp(-exp(intercept + slope * log(-log(1 - u))))``; ``log(-log(1 - u))`` is linear in LP.
         """
-        result = np.full(len(inputs), np.nan)
-        for region, by_sex in self.recalibration.items():
-            for sex, (intercept, slope) in by_sex.items():
-                rows = ((inputs["region"] == region) & (inputs["sex"] == sex)).to_numpy()
-                predictor = self._linear_predictor(inputs[rows], self.coefficients[sex])
-                uncalibrated = np.log(-np.log(self.survival[sex])) + predictor - self.mean[sex]
-                result[rows] = -np.expm1(-np.exp(intercept + slope * uncalibrated))
-        return result
+        return each(inputs, SEX, self._risk_of_sex)
 
-    def _linear_predictor(self, inputs: pd.DataFrame, terms: Mapping[str, tuple[float, float]]) -> Floats:
-        z = {
-            name: (inputs[name].to_numpy(dtype=np.float64) - self.centre.get(name, 0.0)) / self.scale.get(name, 1.0)
-            for name in terms
-        }
-        total = np.zeros(len(inputs))
+    def _risk_of_sex(self, sex: str, inputs: Inputs) -> Floats:
+        regions = np.array([self.recalibration[str(region)][sex] for region in REGION.words])
+        intercept, slope = regions[inputs["region"]].T
+        predictor = self._linear_predictor(inputs, self.coefficients[sex])
+        uncalibrated = np.log(-np.log(self.survival[sex])) + predictor - self.mean[sex]
+        risk: Floats = -np.expm1(-np.exp(intercept + slope * uncalibrated))
+        return risk
+
+    def _linear_predictor(self, inputs: Inputs, terms: Mapping[str, tuple[float, float]]) -> Floats:
+        z = {name: (inputs[name] - self.centre.get(name, 0.0)) / self.scale.get(name, 1.0) for name in terms}
+        total = np.zeros(len(inputs["age"]))
         for name, (alone, with_age) in terms.items():
             total += z[name] * (alone + with_age * z["age"])
         return total
@@ -127,27 +128,28 @@ AUTHOR: Final = Parameters(
 )
 """With the six-decimal scales of the authors' program; never more than 0.0021 points away."""
 
-VARIANTS: Final = {"published": PUBLISHED, "author": AUTHOR}
-
-
-def formula(inputs: pd.DataFrame, variant: str | None) -> Floats:
-    """Return the ten-year probability, shape ``(n,)``, from clean inputs and one of ``VARIANTS``."""
-    return VARIANTS[variant or "published"].risk(inputs)
-
-
-SCORE2: Final = Equation(
-    name="score2",
-    columns=(
-        Number("age", "years", 40, 70, below="SCORE2 starts at 40, leave them out", above="use score2_op"),
-        SEX,
-        Flag("diabetes", excluded="SCORE2 is for people without diabetes, leave them out"),
-        SMOKER,
-        SYSTOLIC,
-        TOTAL_CHOLESTEROL,
-        HDL,
-        REGION,
+COLUMNS: Final = (
+    Number(
+        "age",
+        "years",
+        40,
+        70,
+        of("age"),
+        below="SCORE2 starts at 40, leave them out",
+        above="use score2_op",
+        authors=True,
     ),
-    formula=formula,
-    variants=("published", "author"),
-    ordered=(("hdl", "tchol"),),
+    SEX,
+    Flag("diabetes", of("diabetes"), excluded="SCORE2 is for people without diabetes, leave them out"),
+    SMOKER,
+    SYSTOLIC,
+    TOTAL_CHOLESTEROL,
+    HDL,
+    REGION,
 )
+
+SCORE2: Final = {
+    variant: Equation("score2", COLUMNS, parameters.risk, rules=(below("hdl", "tchol"),))
+    for variant, parameters in {"published": PUBLISHED, "author": AUTHOR}.items()
+}
+"""Both versions, the recommended one first."""

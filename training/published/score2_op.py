@@ -6,7 +6,7 @@ Heart Journal 2021;42(25):2455-2467. doi:10.1093/eurheartj/ehab312.
 
 Two versions are in use and differ by up to 1.14 points. ``"published"`` has the supplement's rounded numbers;
 ``"author"`` has the precision of the authors' own program, which is what the ESC's printed charts follow, and
-is recommended.
+is recommended and given by default.
 
 In both, the coefficient of smoking falls with age and turns negative for men past 87: a property of the
 equation.
@@ -15,8 +15,6 @@ equation.
 from __future__ import annotations
 
 from typing import Final
-
-import pandas as pd
 
 from training.published.equation import (
     HDL,
@@ -27,8 +25,9 @@ from training.published.equation import (
     TOTAL_CHOLESTEROL,
     Equation,
     Flag,
-    Floats,
     Number,
+    below,
+    of,
 )
 from training.published.score2 import Parameters
 
@@ -96,27 +95,28 @@ AUTHOR: Final = Parameters(
 )
 """With the precision of the authors' program."""
 
-VARIANTS: Final = {"author": AUTHOR, "published": PUBLISHED}
-
-
-def formula(inputs: pd.DataFrame, variant: str | None) -> Floats:
-    """Return the ten-year probability, shape ``(n,)``, from clean inputs and one of ``VARIANTS``."""
-    return VARIANTS[variant or "author"].risk(inputs)
-
-
-SCORE2_OP: Final = Equation(
-    name="score2_op",
-    columns=(
-        Number("age", "years", 70, 90, below="use score2", above="SCORE2-OP stops before 90, leave them out"),
-        SEX,
-        Flag("diabetes"),
-        SMOKER,
-        SYSTOLIC,
-        TOTAL_CHOLESTEROL,
-        HDL,
-        REGION,
+COLUMNS: Final = (
+    Number(
+        "age",
+        "years",
+        70,
+        90,
+        of("age"),
+        below="use score2",
+        above="SCORE2-OP stops before 90, leave them out",
+        authors=True,
     ),
-    formula=formula,
-    variants=("author", "published"),
-    ordered=(("hdl", "tchol"),),
+    SEX,
+    Flag("diabetes", of("diabetes")),
+    SMOKER,
+    SYSTOLIC,
+    TOTAL_CHOLESTEROL,
+    HDL,
+    REGION,
 )
+
+SCORE2_OP: Final = {
+    variant: Equation("score2_op", COLUMNS, parameters.risk, rules=(below("hdl", "tchol"),))
+    for variant, parameters in {"author": AUTHOR, "published": PUBLISHED}.items()
+}
+"""Both versions, the recommended one first."""
