@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -90,6 +91,7 @@ def ingest(
         If the source cannot be understood or nothing of it can be kept. The store is then as before.
     """
     places: dict[str, list[str]] = {}
+    not_read: Counter[str] = Counter()
     read = objected = 0
     stream = source.name if complete else None
     with records.delivery(name=name, delivered_at=delivered_at, concepts=concepts, complete=stream) as delivery:
@@ -100,10 +102,11 @@ def ingest(
             delivery.count(passed.found)
             read += passed.read
             objected += passed.objected
+            not_read.update(passed.not_read)
             _remember(places, passed.found.set_aside)
             if progress:
                 progress(read, delivery.patients_about, passed.share)
-        delivery.about |= {"read": read, "objected": objected}
+        delivery.about |= {"read": read, "objected": objected, "not_read": dict(sorted(not_read.items()))}
         if read == 0:
             raise InvalidRecords([f"{Path(origin).name} holds no record that the {source.name} reader understands"])
     return Taken(delivery.entry, places)
@@ -116,6 +119,7 @@ class _Passed:
     found: Sorted
     read: int
     objected: int
+    not_read: Mapping[str, int]
     share: float
 
 
@@ -136,7 +140,7 @@ class _Door:
         objecting = pc.is_in(table.column("patient").cast(pa.string()), value_set=self.objections)
         objected = pc.sum(objecting).as_py() or 0
         table = table.filter(pc.invert(objecting))
-        return _Passed(self.delivery.write(table, part), len(batch.table), objected, batch.read)
+        return _Passed(self.delivery.write(table, part), len(batch.table), objected, batch.not_read, batch.read)
 
 
 class _Pseudonyms:

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.codes import SNOMED, Concept, InvalidCode, measured, parse_code
+from features.codes import CIP13, SNOMED, Concept, InvalidCode, measured, parse_code
 
 SCHEMA: Final = pa.schema(
     [
@@ -40,6 +40,8 @@ REQUIRED: Final = ("patient", "practice", "happened_at", "known_at", "code")
 
 #: A French social-security number (NIR, also the INS): sex, year, month, département, commune, rank, maybe a key.
 IDENTIFIER: Final = re.compile(r"[1-478]\d\d(0[1-9]|1[0-2]|[2-9]\d)(\d\d|2[AB])\d{6}(\d\d)?")
+#: Systems with codes of 13 or 15 digits of their own.
+NUMBERED: Final = (SNOMED.name, CIP13.name)
 NAMED: Final = "looks like a social-security number"
 
 
@@ -119,7 +121,7 @@ def sort_out(frame: pd.DataFrame | pa.Table, delivered_at: datetime, concepts: S
     table = _as_table(frame)
     fault = _refusals(table, delivered_at)
     refused = table.filter(pa.array(fault != ""))
-    table, doubtful, doubts = _normalised(table.filter(pa.array(fault == "")), concepts)
+    table, doubtful, doubts = _normalised(_spelled(table.filter(pa.array(fault == ""))), concepts)
     reasons = fault[fault != ""]
     aside = pa.concat_tables([_with_fault(_unnamed(refused, reasons), reasons), _with_fault(doubtful, doubts)])
     return Sorted(table.select(COLUMNS), aside, _tally(reasons), _tally(doubts))
@@ -216,7 +218,14 @@ def _is_wrong(code: str | None) -> bool:
 
 def _names(code: str | None) -> bool:
     system, _, value = (code or "").partition(":")
-    return system != SNOMED.name and is_identifier(value)  # SNOMED CT has codes of 15 digits
+    return system not in NUMBERED and is_identifier(value)
+
+
+def _spelled(table: pa.Table) -> pa.Table:
+    """Return the table with each code as its system writes it: ``CIM10:I21.0`` for ``CIM10:I210``."""
+    encoded = pc.dictionary_encode(table.column("code")).combine_chunks()
+    codes = pa.array([str(parse_code(code)) for code in encoded.dictionary.to_pylist()], pa.string())
+    return table.set_column(table.column_names.index("code"), "code", codes.take(encoded.indices))
 
 
 def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table, pa.Table, npt.NDArray[np.object_]]:

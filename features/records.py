@@ -357,11 +357,15 @@ class Records:
 
     def read(self, shard: int) -> Shard:
         """Return one shard, merged over deliveries; raise ValueError if a file is not the one taken in."""
+        return Shard.from_table(self.table(shard))
+
+    def table(self, shard: int) -> pa.Table:
+        """Return the facts of one shard, units included, in no order: the columns of ``SCHEMA``; errors as `read`."""
         table = merge([table for delivery in self.deliveries for table in self._tables(delivery, shard)])
         if len(self.objections):
             objecting = pa.array(sorted(self.objections.pseudonyms))
             table = table.filter(pc.invert(pc.is_in(table.column("patient"), value_set=objecting)))
-        return Shard.from_table(table)
+        return table
 
     def _tables(self, delivery: dict[str, Any], shard: int) -> Iterator[pa.Table]:
         for name, expected in delivery["files"].items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -22,10 +22,13 @@ class Batch:
         the reader could make no record of it, null for a good row.
     read
         Share of the source that was read with this batch, from 0 to 1.
+    not_read
+        What the format holds and the reader leaves, such as resources of other types: how many of each.
     """
 
     table: pa.Table
     read: float
+    not_read: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ def test_identifiers_never_reach_the_store(export, tmp_path):
     records, entry = take_in(export, tmp_path / "store")
     assert patients(records) == {pseudonym(p, KEY, "vigie/patient") for p in ("17", "18")}
     assert entry["about"] == {
-        "source": "made-up", "known_at": "as the file says", "pseudonymised": True, "read": 3, "objected": 0,
+        "source": "made-up", "known_at": "as the file says", "pseudonymised": True,
+        "read": 3, "objected": 0, "not_read": {},
     }  # fmt: skip
     stored = b"".join(f.read_bytes() for f in (tmp_path / "store").rglob("*") if f.is_file())
     assert KEY not in stored

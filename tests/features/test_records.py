@@ -312,3 +312,9 @@ def test_codes_have_the_form_of_their_system():
 def test_an_empty_shard_is_a_shard():
     empty = Shard.from_frame(frame().iloc[:0].assign(value=pd.Series(dtype=float)))
     assert empty.positions(np.array(["a"], dtype=object)).tolist() == [-1]
+
+
+def test_a_code_is_kept_as_its_system_writes_it(tmp_path):
+    records = Records.create(tmp_path, shards=1)
+    append(records, frame(code=["CIM10:I210", "CIM10:I21.0", "CIP13:3400936405707"], value=None, unit=None))
+    assert set(records.read(0).codes) == {"CIM10:I21.0", "CIP13:3400936405707"}
