@@ -35,7 +35,7 @@ NAMED = {"dataset_name": "essai", "dataset_version": "1"}
 
 def facts_of(records: Records) -> pa.Table:
     """Return all facts with their units, in one order."""
-    table = pa.concat_tables(module._facts(records, shard) for shard in records.shards)
+    table = pa.concat_tables(records.table(shard) for shard in records.shards)
     return table.sort_by([(name, "ascending") for name in SCHEMA.names])
 
 
