@@ -11,10 +11,10 @@ export DO_NOT_TRACK := 1
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/bentoml
 
-.PHONY: help setup demo serve ui test lint format bench clean lock
+.PHONY: help setup setup-spark demo serve ui test lint format bench clean lock
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] < (3, 13) else "Vigie needs Python 3.11 or 3.12: make setup PYTHON=python3.12")'
@@ -24,6 +24,12 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 setup: $(VENV)/installed ## Install the environment into .venv
+
+$(VENV)/spark-installed: requirements-spark.lock $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r requirements-spark.lock
+	touch $@
+
+setup-spark: $(VENV)/spark-installed ## Add Apache Spark to the environment (450 MB to fetch; needs Java 17)
 
 demo: setup ## Records, features, models, evidence, card, approval, one answer (about three minutes)
 	mlflow run . --env-manager=local --experiment-name vigie -P folder=$(FOLDER)
@@ -40,7 +46,7 @@ serve: setup ## Take the approved model from the registry to a Bento and serve i
 ui: setup ## Open the MLflow pages on port 5000
 	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --host 127.0.0.1 --port 5000
 
-test: setup lint ## Everything CI runs
+test: setup setup-spark lint ## Everything CI runs
 	$(RUN) -m pytest
 
 lint: setup ## ruff and mypy
@@ -52,12 +58,15 @@ format: setup ## Rewrite the code in the house format
 	ruff check --fix .
 	ruff format .
 
-bench: setup ## Time features against pandas, DuckDB and plain SQL; print a table
+bench: setup ## Time features and ingestion beside their peers; print tables
 	$(RUN) -m benchmarks.features
+	$(RUN) -m benchmarks.ingest
 
 lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
+	echo 'pyspark>=4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements-spark.lock -
 
 clean: ## Remove the environment and everything that was made
 	rm -rf $(VENV) demo framingham mlruns mlartifacts mlflow.db bentoml build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,191 +1,371 @@
 """How fast features are: the same 225, by our two evaluators, DuckDB and pandas, in one run.
 
-The task is that of the design: about 100 records a patient from 300 codes (Zipf), 40 % with a value; for 30 codes a
-count in 1 year, 5 years and ever, for 15 of them also the latest, mean, minimum, maximum in both windows and the time
-since the latest. Values must agree before times are printed. Run with ``make bench``.
+The task: about 100 records a patient over ten years from 300 codes (Zipf), 40 % with a value; one index date a patient
+in the last two years. For 30 codes a count in 1 year, 5 years and ever; for 15 of them also the latest, mean, minimum
+and maximum in both windows and the years since the latest. 225 features.
+
+What is timed, for every engine: from Parquet files on disk (12,500 patients a file; integer codes; sorted by patient
+and time; in the system's cache) to every feature of every row in memory as 64-bit floats. Vigie takes a file at a time
+and thread, the others 100,000 patients at a time, which is their best. Every engine runs in a process of its own, on
+all processors; the runs of the engines alternate, and ratios are of medians. Before a time counts, all engines must
+agree on every feature: how many rows have a value, and their sum.
+
+Run with ``make bench``; a million patients with ``python -m benchmarks.features --patients 1000000``.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
+import os
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from features.codes import LOINC, Concept
-from features.columnar import evaluate_all
+from features.codes import SOURCE, Concept
+from features.columnar import evaluate
+from features.engines import over_shards
+from features.feature_set import FeatureSet
 from features.language import DAY, YEAR, Expression, count, days, latest, maximum, mean, minimum, years_since
-from features.patient import evaluate_all as evaluate_patient
 from features.records import NEVER, Shard, to_datetime, to_microseconds
 
-WINDOWS = (("1y", 365), ("5y", 1825))
+WINDOWS: Final = (("1y", 365), ("5y", 1825))
+CODES, COUNTED, VALUED = 300, 30, 15
 START, END = to_microseconds(datetime(2014, 1, 1)), to_microseconds(datetime(2024, 1, 1))
+A_FILE: Final = 12_500
+A_BATCH: Final = 8  # files that the other engines take at once
+PROCESSORS: Final = os.cpu_count() or 1
+OTHERS: Final = ("polars", "timeseriesflattener", "pyspark", "featuretools", "MEDS_tabular_automl")
+
+Matrix = npt.NDArray[np.float64]  # a row a feature, in the task's order
 
 
-def concepts(n: int) -> list[Concept]:
-    return [Concept(f"c{i}", f"c{i}", f"c{i}", (LOINC(f"{i}-1"),), unit="1") for i in range(n)]
+# The task
 
 
-def features() -> dict[str, Expression]:
+def definitions() -> dict[str, Expression]:
     found: dict[str, Expression] = {}
-    for i, concept in enumerate(concepts(30)):
+    for i in range(COUNTED):
+        concept = Concept(f"c{i}", f"c{i}", f"c{i}", (SOURCE(f"c{i}"),), unit="1")
         found[f"c{i}_count_ever"] = count(concept)
         for window, length in WINDOWS:
             found[f"c{i}_count_{window}"] = count(concept, within=days(length))
-            if i < 15:
+            if i < VALUED:
                 for name, verb in (("latest", latest), ("mean", mean), ("minimum", minimum), ("maximum", maximum)):
                     found[f"c{i}_{name}_{window}"] = verb(concept, within=days(length))
-        if i < 15:
+        if i < VALUED:
             found[f"c{i}_since"] = years_since(concept)
     return found
 
 
-def population(patients: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return records, sorted by patient and time, and an index of one date a patient."""
-    random = np.random.default_rng(seed)
-    each = random.poisson(100, patients)
-    n = int(each.sum())
-    weight = 1 / np.arange(1, 301)
-    frame = pd.DataFrame(
-        {
-            "patient": np.repeat(np.arange(patients), each),
-            "happened": random.integers(START // DAY, END // DAY, n) * DAY + random.integers(0, DAY, n),
-            "code": random.choice(300, n, p=weight / weight.sum()).astype(np.int32),
-            "value": np.where(random.random(n) < 0.4, random.normal(100, 20, n).round(1), np.nan),
+FEATURES: Final = FeatureSet("benchmark", **definitions())
+PLACE: Final = {name: place for place, name in enumerate(FEATURES)}
+
+
+def write_population(folder: Path, patients: int, late: bool, each: float = 100) -> None:
+    """Write records and one index date a patient, a pair of files for every ``A_FILE`` patients."""
+    weight = 1 / np.arange(1, CODES + 1)
+    for number, begin in enumerate(range(0, patients, A_FILE)):
+        random = np.random.default_rng([number, patients])
+        some = min(A_FILE, patients - begin)
+        patient = np.repeat(np.arange(begin, begin + some, dtype=np.int32), random.poisson(each, some))
+        n = len(patient)
+        happened = random.integers(START // DAY, END // DAY, n) * DAY + random.integers(0, DAY, n)
+        order = np.lexsort((happened, patient))
+        happened = happened[order]
+        delay = np.where(random.random(n) < 0.2, random.integers(0, 60 * DAY, n), 0) if late else np.zeros(n, np.int64)
+        records = {
+            "patient": patient,
+            "happened": happened,
+            "known": happened + delay,
+            "code": random.choice(CODES, n, p=weight / weight.sum()).astype(np.int16),
+            "value": pa.array(random.normal(100, 20, n).round(1), mask=random.random(n) >= 0.4),
         }
-    ).sort_values(["patient", "happened"], ignore_index=True)
-    index = pd.DataFrame({"patient": np.arange(patients), "as_of": random.integers(END - 2 * YEAR, END, patients)})
-    return frame, index
+        index = {
+            "patient": np.arange(begin, begin + some, dtype=np.int32),
+            "as_of": random.integers(END - 2 * YEAR, END, some),
+        }
+        pq.write_table(pa.table(records if late else {k: v for k, v in records.items() if k != "known"}),
+                       folder / f"records-{number:04d}.parquet", row_group_size=1 << 18)  # fmt: skip
+        pq.write_table(pa.table(index), folder / f"index-{number:04d}.parquet")
 
 
-def as_shard(frame: pd.DataFrame, patients: int) -> Shard:
-    names = np.array([f"{p:08d}" for p in range(patients)], dtype=object)
-    start = np.searchsorted(frame["patient"].to_numpy(), np.arange(patients + 1)).astype(np.int64)
-    happened = frame["happened"].to_numpy(np.int64)
-    return Shard(
-        names, start, happened, happened, np.full(len(frame), NEVER), frame["value"].to_numpy(),
-        frame["code"].to_numpy(np.int32),
-        np.zeros(len(frame), np.int32), tuple(f"LOINC:{i}-1" for i in range(300)), ("p",),
-    )  # fmt: skip
+def files(folder: Path) -> list[tuple[Path, Path]]:
+    return list(zip(sorted(folder.glob("records-*")), sorted(folder.glob("index-*")), strict=True))
 
 
-def by_kernel(shard: Shard, index: pd.DataFrame) -> pd.DataFrame:
-    wanted = features()
-    patients = shard.patients[index["patient"].to_numpy()]
-    columns = evaluate_all([e.node for e in wanted.values()], shard, patients, index["as_of"].to_numpy(np.int64))
-    return pd.DataFrame(dict(zip(wanted, columns, strict=True)))
+def batches(folder: Path) -> Iterator[tuple[list[Path], list[Path]]]:
+    found = files(folder)
+    for begin in range(0, len(found), A_BATCH):
+        records, index = zip(*found[begin : begin + A_BATCH], strict=True)
+        yield list(records), list(index)
 
 
-AGGREGATES = {
-    "latest": "max_by(value, happened)",
-    "mean": "avg(value)",
-    "minimum": "min(value)",
-    "maximum": "max(value)",
+# Engines: each yields the matrices of the files, in order
+
+
+def by_limit(folder: Path) -> Iterator[Matrix]:
+    """Decode the columns once, on all processors, and compute nothing: no engine can be faster."""
+    with ThreadPoolExecutor(PROCESSORS) as pool:
+        for _ in pool.map(lambda pair: [pq.read_table(path, use_threads=False) for path in pair], files(folder)):
+            yield np.empty((0, 0))
+
+
+class Files:
+    """Files as the store's shards are: numbered, and read one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = files(folder)
+        self.shards = range(len(self.files))
+        self.as_of: dict[int, npt.NDArray[np.int64]] = {}
+
+    def read(self, number: int) -> Shard:
+        records, index = (pq.read_table(path, use_threads=False) for path in self.files[number])
+        patients = index.column("patient").to_numpy()
+        happened = records.column("happened").to_numpy()
+        known = records.column("known").to_numpy() if "known" in records.column_names else happened
+        shard = Shard(
+            patients=patients.astype(object),
+            start=np.searchsorted(records.column("patient").to_numpy(), np.append(patients, patients[-1] + 1)),
+            happened=happened,
+            known=known,
+            retracted=np.broadcast_to(np.int64(NEVER), len(happened)),
+            value=records.column("value").to_numpy(),
+            code=records.column("code").to_numpy(),
+            practice=np.broadcast_to(np.int32(0), len(happened)),
+            codes=tuple(f"SOURCE:c{i}" for i in range(CODES)),
+            practices=("p",),
+        )
+        self.as_of[id(shard)] = index.column("as_of").to_numpy()
+        return shard
+
+
+def by_columns(folder: Path) -> Iterator[Matrix]:
+    """Vigie: the columnar evaluator, a file a shard, shards on threads."""
+    shards = Files(folder)
+    plan = FEATURES.plan
+
+    def of_shard(shard: Shard) -> Matrix:
+        return evaluate(plan, shard, shard.patients, shards.as_of.pop(id(shard)))
+
+    yield from over_shards(shards, of_shard, workers=PROCESSORS)  # type: ignore[arg-type]
+
+
+def grouped(valued: bool, columns: list[str]) -> str:
+    """Return the SQL of the first step: one row a patient and code. Two queries do it faster than one."""
+    known = "AND known < as_of" if "known" in columns else ""
+    inside = {w: f"happened >= as_of - {length}::BIGINT * {DAY}" for w, length in WINDOWS}
+    inner = [f"CASE WHEN {c} THEN 1 END AS i_{w}, CASE WHEN {c} THEN value END AS v_{w}" for w, c in inside.items()]
+    found = ["count(*) AS count_ever", *(f"count(i_{w}) AS count_{w}" for w in inside)]
+    if valued:
+        found.append(f"(any_value(as_of) - max(happened)) / {YEAR}.0 AS since")
+        for w in inside:
+            found += [f"arg_max(v_{w}, happened) AS latest_{w}", f"avg(v_{w}) AS mean_{w}",
+                      f"min(v_{w}) AS minimum_{w}", f"max(v_{w}) AS maximum_{w}"]  # fmt: skip
+    wanted = f"code < {VALUED}" if valued else f"code >= {VALUED} AND code < {COUNTED}"
+    return f"""SELECT patient, code, {", ".join(found)} FROM (
+        SELECT patient, code, happened, as_of, {", ".join(inner)} FROM records JOIN landmarks USING (patient)
+        WHERE happened < as_of {known} AND {wanted}
+    ) GROUP BY patient, code"""
+
+
+def connected(records: list[Path], index: list[Path]) -> tuple[Any, list[str]]:
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute(f"SET threads = {PROCESSORS}")
+    connection.execute(f"CREATE VIEW records AS FROM read_parquet({[str(path) for path in records]})")
+    connection.execute(f"CREATE VIEW landmarks AS FROM read_parquet({[str(path) for path in index]})")
+    return connection, pq.read_schema(records[0]).names
+
+
+def by_duckdb(folder: Path) -> Iterator[Matrix]:
+    """DuckDB at its best: it groups by patient and code, and NumPy puts each group in its place."""
+    for records, index in batches(folder):
+        connection, columns = connected(records, index)
+        people = pa.concat_tables(map(pq.read_table, index)).column("patient")
+        patients, first = len(people), people[0].as_py()
+        matrix = np.full((len(FEATURES), patients), np.nan)
+        for name, place in PLACE.items():
+            if "count" in name:
+                matrix[place] = 0
+        flat = matrix.reshape(-1)
+        for valued in (True, False):
+            found = connection.sql(grouped(valued, columns)).fetchnumpy()
+            row, code = found.pop("patient").astype(np.int64) - first, found.pop("code")
+            for column, values in found.items():
+                place = np.array([PLACE.get(f"c{c}_{column}", -1) for c in range(COUNTED)])[code]
+                flat[place * patients + row] = np.ma.filled(values.astype(np.float64), np.nan)
+        yield matrix
+
+
+def by_sql(folder: Path) -> Iterator[Matrix]:
+    """DuckDB alone: it groups by patient and code, then joins the groups of each code to the patients."""
+    for records, index in batches(folder):
+        connection, columns = connected(records, index)
+        picked, joined = [], []
+        for name in FEATURES:
+            code, column = name[1:].split("_", 1)
+            picked.append(f"coalesce(g{code}.{column}, 0)" if "count" in column else f"g{code}.{column}")
+        for code in range(COUNTED):
+            part = "valued" if code < VALUED else "counted"
+            joined.append(f"LEFT JOIN (FROM {part} WHERE code = {code}) g{code} USING (patient)")
+        sql = f"""WITH valued AS MATERIALIZED ({grouped(True, columns)}), counted AS MATERIALIZED
+            ({grouped(False, columns)}) SELECT {", ".join(f"{p} AS f{i}" for i, p in enumerate(picked))}
+            FROM landmarks {" ".join(joined)} ORDER BY patient"""
+        found = connection.sql(sql).fetchnumpy()
+        yield np.array([np.ma.filled(values.astype(np.float64), np.nan) for values in found.values()])
+
+
+def by_pandas(folder: Path) -> Iterator[Matrix]:
+    """pandas, group and unstack: the fastest way to write it."""
+    import pandas as pd
+
+    for records, index in batches(folder):
+        landmarks = pd.concat(map(pd.read_parquet, index)).set_index("patient")["as_of"]
+        seen = pd.read_parquet(records, filters=[("code", "<", COUNTED)])
+        seen["as_of"] = landmarks.to_numpy()[seen["patient"].to_numpy() - landmarks.index[0]]
+        seen = seen[seen["happened"] < seen["as_of"]]
+        if "known" in seen:
+            seen = seen[seen["known"] < seen["as_of"]]
+        columns: dict[str, Any] = {}
+
+        def pivot(found: Any, name: str, fill: float = np.nan, columns: Any = columns, people: Any = landmarks) -> None:
+            wide = found.unstack("code").reindex(people.index)
+            columns.update({f"c{code}_{name}": wide[code].fillna(fill).to_numpy(np.float64) for code in wide.columns})
+
+        pivot(seen.groupby(["patient", "code"]).size(), "count_ever", 0)
+        last = seen[seen["code"] < VALUED].groupby(["patient", "code"])["happened"].max()
+        pivot((landmarks.reindex(last.index, level=0) - last) / YEAR, "since")
+        for window, length in WINDOWS:
+            inside = seen[seen["happened"] >= seen["as_of"] - length * DAY]
+            pivot(inside.groupby(["patient", "code"]).size(), f"count_{window}", 0)
+            valued = inside[inside["code"] < VALUED].dropna(subset="value").groupby(["patient", "code"])["value"]
+            for name, how in (("latest", "last"), ("mean", "mean"), ("minimum", "min"), ("maximum", "max")):
+                pivot(valued.agg(how), f"{name}_{window}")
+        nothing = np.full(len(landmarks), np.nan)
+        yield np.array([columns.get(n, np.zeros(len(landmarks)) if "count" in n else nothing) for n in FEATURES])
+
+
+ENGINES: Final[dict[str, tuple[str, Callable[[Path], Iterator[Matrix]]]]] = {
+    "limit": ("decoding the columns once", by_limit),
+    "vigie": ("Vigie, columns on threads", by_columns),
+    "duckdb": ("DuckDB, two steps, NumPy places", by_duckdb),
+    "sql": ("DuckDB, two steps, SQL alone", by_sql),
+    "pandas": ("pandas, group and unstack", by_pandas),
 }
 
 
-def by_duckdb(frame: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Compute the features in two steps: group by patient and code, then pivot by FILTER aggregates."""
-    recent = {name: f"happened >= as_of - {length}::BIGINT * {DAY}" for name, length in WINDOWS}
-    inner = ["count(*) AS count_ever", f"(any_value(as_of) - max(happened)) / {YEAR}.0 AS since"]
-    for window, condition in recent.items():
-        inner.append(f"count(*) FILTER ({condition}) AS count_{window}")
-        inner += [
-            f"{sql} FILTER ({condition} AND value IS NOT NULL) AS {name}_{window}" for name, sql in AGGREGATES.items()
-        ]
-    outer = []
-    for name in features():
-        code, column = name[1:].split("_", 1)
-        filled = f"any_value({column}) FILTER (code = {code})"
-        outer.append(f"{'coalesce(' + filled + ', 0)' if column.startswith('count') else filled} AS {name}")
-    connection = duckdb.connect()
-    connection.execute("SET threads = 2")
-    connection.register("records", frame)
-    connection.register("landmarks", index)
-    return connection.execute(
-        f"""
-        WITH seen AS (
-            SELECT r.patient, code, happened, as_of, CASE WHEN isnan(value) THEN NULL ELSE value END AS value
-            FROM records r JOIN landmarks l USING (patient) WHERE happened < as_of AND code < 30
-        ), grouped AS (SELECT patient, code, {", ".join(inner)} FROM seen GROUP BY patient, code)
-        SELECT {", ".join(outer)} FROM landmarks LEFT JOIN grouped USING (patient) GROUP BY patient ORDER BY patient
-        """
-    ).df()
+# Measuring
 
 
-def by_pandas(frame: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    seen = frame[frame["code"] < 30].merge(index, on="patient")
-    seen = seen[seen["happened"] < seen["as_of"]]
-    columns: dict[str, pd.Series] = {}
-    patients = pd.RangeIndex(len(index))
-
-    def pivot(grouped: pd.Series, name: str, fill: float = np.nan) -> None:
-        wide = grouped.unstack("code").reindex(patients)  # noqa: PD010 - the fastest way, and pandas deserves it
-        for code in wide.columns:
-            columns[f"c{code}_{name}"] = wide[code].fillna(fill)
-
-    pivot(seen.groupby(["patient", "code"]).size(), "count_ever", 0)
-    since = seen.groupby(["patient", "code"])["happened"].max()
-    pivot((index.set_index("patient")["as_of"].reindex(since.index, level=0) - since) / YEAR, "since")
-    for window, length in WINDOWS:
-        inside = seen[seen["happened"] >= seen["as_of"] - length * DAY]
-        pivot(inside.groupby(["patient", "code"]).size(), f"count_{window}", 0)
-        valued = inside.dropna(subset="value").groupby(["patient", "code"])["value"]
-        for name, how in (("latest", "last"), ("mean", "mean"), ("minimum", "min"), ("maximum", "max")):
-            pivot(valued.agg(how), f"{name}_{window}")
-    return pd.DataFrame({name: columns[name] for name in features()})
-
-
-def timed(function: Callable[[], pd.DataFrame], repeats: int) -> tuple[float, pd.DataFrame]:
-    times = []
-    for _ in range(repeats):
+def run(engine: str, folder: Path) -> dict[str, Any]:
+    """Run an engine here; return its time, its peak memory, and what its features add up to."""
+    known, total, rows = np.zeros(len(FEATURES), np.int64), np.zeros(len(FEATURES)), 0
+    spent = 0.0
+    began = time.perf_counter()
+    for matrix in ENGINES[engine][1](folder):
+        spent += time.perf_counter() - began
+        if matrix.size:  # adding up is not the engine's work
+            known += np.isfinite(matrix).sum(axis=1)
+            total += np.nansum(matrix, axis=1)
+            rows += matrix.shape[1]
         began = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times), result
+    spent += time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": spent, "megabytes": peak, "rows": rows, "known": known.tolist(), "total": total.tolist()}
 
 
-def one_patient(shard: Shard, index: pd.DataFrame, many: int = 300) -> float:
-    nodes = [e.node for e in features().values()]
-    times = []
-    for row in range(many):
-        history = shard.history(f"{row:08d}")
-        as_of = to_datetime(index["as_of"].iloc[row])
-        began = time.perf_counter()
-        evaluate_patient(nodes, history, as_of)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def apart(engine: str, folder: Path) -> dict[str, Any]:
+    """Run an engine in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.features", "--engine", engine, "--folder", str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
-def agree(left: pd.DataFrame, right: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    return np.isclose(
-        left.to_numpy(np.float64), right[list(left)].to_numpy(np.float64), rtol=1e-9, atol=1e-9, equal_nan=True
-    )
+def compare(patients: int, repeats: int, late: bool, engines: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_population(folder, patients, late)
+        records = sum(pq.read_metadata(path).num_rows for path, _ in files(folder))
+        results: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
+        for _ in range(repeats):
+            for engine in engines:
+                results[engine].append(apart(engine, folder))
+    ours = results["vigie"][0]
+    for engine, found in results.items():
+        if engine != "limit":
+            assert found[0]["rows"] == patients, f"{engine} has {found[0]['rows']} rows"
+            assert found[0]["known"] == ours["known"], f"{engine} knows other values"
+            np.testing.assert_allclose(found[0]["total"], ours["total"], rtol=1e-9, err_msg=engine)
+    known = ", 20 % known up to 60 days later" if late else ""
+    print(f"\n{len(FEATURES)} features, {patients:,} patients, {records:,} records{known}; {PROCESSORS} processors\n")
+    print(f"{'':34}{'seconds':>9}{'fastest':>9}{'× Vigie':>9}{'peak MB':>9}")
+    median = {engine: statistics.median(r["seconds"] for r in found) for engine, found in results.items()}
+    for engine, found in results.items():
+        fastest, peak = min(r["seconds"] for r in found), max(r["megabytes"] for r in found)
+        ratio = median[engine] / median["vigie"]
+        print(f"{ENGINES[engine][0]:34}{median[engine]:>9.2f}{fastest:>9.2f}{ratio:>9.2f}{peak:>9,.0f}")
+    if "limit" in median:
+        print(f"\nVigie is at {median['vigie'] / median['limit']:.1f} times the physical limit.")
+
+
+def in_the_consultation(patients: int = 500, wanted: int = 60, records: int = 150) -> None:
+    """Time one patient after another, records in memory, the feature set made ready once."""
+    chosen = FEATURES.only(*list(FEATURES)[:: len(FEATURES) // wanted][:wanted])
+    with tempfile.TemporaryDirectory() as name:
+        write_population(Path(name), patients, late=True, each=records)
+        shards = Files(Path(name))
+        shard = shards.read(0)
+    people = [(shard.history(p), to_datetime(moment)) for p, moment in zip(shard.patients, shards.as_of[id(shard)],
+                                                                            strict=True)]  # fmt: skip
+    print(f"\none patient at a time, {len(chosen)} features, about {records} records, in process (milliseconds)")
+    print(f"{'':34}{'median':>9}{'p99':>9}")
+    for label, compute in (
+        ("Vigie, plain Python: values", chosen.evaluator),
+        ("the same as a frame", chosen.of_patient),
+    ):
+        times = []
+        for history, as_of in people * 4:
+            began = time.perf_counter()
+            compute(history, as_of)
+            times.append(1000 * (time.perf_counter() - began))
+        times = times[len(people) :]  # the first round warms up
+        print(f"{label:34}{statistics.median(times):>9.3f}{np.percentile(times, 99):>9.3f}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=20_000)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patients", type=int, nargs="+", default=[10_000, 100_000], help="sizes to compare at")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each engine (default: 5)")
+    parser.add_argument("--late", action="store_true", help="with records that become known later than they happen")
+    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    parser.add_argument("--engine", choices=list(ENGINES), help=argparse.SUPPRESS)  # one run, in this process
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    frame, index = population(arguments.patients)
-    shard = as_shard(frame, arguments.patients)
-    ours, values = timed(lambda: by_kernel(shard, index), arguments.repeats)
-    print(f"{len(features())} features, {arguments.patients:,} patients, {len(frame):,} records\n")
-    print(f"{'':28}{'seconds':>10}{'ratio':>8}")
-    print(f"{'Vigie, columnar':28}{ours:>10.2f}{1:>8.1f}")
-    for name, function in (("DuckDB, two steps, FILTER", by_duckdb), ("pandas, group and unstack", by_pandas)):
-        seconds, other = timed(lambda f=function: f(frame, index), arguments.repeats)
-        same = agree(values, other)
-        assert same.all(), f"{name} differs in {(~same).sum()} of {same.size} values"
-        print(f"{name:28}{seconds:>10.2f}{seconds / ours:>8.1f}")
-    print(f"\none patient, plain Python: {1000 * one_patient(shard, index):.2f} ms (median)")
+    if arguments.engine:
+        print(json.dumps(run(arguments.engine, arguments.folder)))
+        return
+    for patients in arguments.patients:
+        compare(patients, arguments.repeats, arguments.late, list(dict.fromkeys(["vigie", *arguments.engines])))
+    in_the_consultation()
+    absent = [name for name in OTHERS if importlib.util.find_spec(name) is None]
+    print(f"\nnot compared with, because not installed here: {', '.join(absent)}")
 
 
 if __name__ == "__main__":

@@ -1,44 +1,58 @@
 """Evaluator 2: many histories at once, as arrays over a sorted shard.
 
-Leaves (concept × window × statistic) are computed from positions: the records a row may see are gathered once for a
-concept, what was not yet known is taken out, and every window is then a run of what is left. A count is the length of a
-run, a latest value its end, a sum or an extreme a segment operation. Everything else is arithmetic on columns.
+Rows are taken in blocks, each patient once in a block. The records of a block are grouped by concept in one stable
+sort, so that the records of each concept are a *stream*: row after row, in the language's order, with how long before
+``as_of`` each happened. A window of a stream is, for each row, a pair of positions: a count is their difference, a
+latest value the one before the end, a sum or an extreme a segment operation. Everything else is arithmetic on columns.
 
-Sums run in the records' order (``bincount`` adds one by one), so that they equal the patient-wise evaluator's bit for
-bit.
+Sums run in the records' order (``bincount`` adds one by one) and lengths of time are whole microseconds until they are
+divided, so that values equal the patient-wise evaluator's bit for bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from features.codes import Concept
 from features.language import (
+    DAY,
+    LONGEST,
     YEAR,
     Age,
     Aggregate,
     Arithmetic,
+    Band,
     Category,
     Choice,
     Comparison,
     Constant,
+    Covered,
     Elapsed,
+    Extreme,
+    Followed,
     Is,
     Logic,
     Missing,
     Node,
     Not,
+    Selection,
 )
-from features.patient import years_between
-from features.records import Shard, to_datetime
+from features.language.plan import Plan, Step
+from features.records import Shard
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+#: Records looked at together: their arrays stay in the processor's cache, and memory is bounded whatever the shard.
+BLOCK: Final = 1 << 19
+A_ROW: Final = 16  # a row weighs as much as so many records: its columns take memory too
 
 
 def evaluate_all(
@@ -60,234 +74,540 @@ def evaluate_all(
     list of ndarray of shape (n,)
         One column an expression; NaN is missing, a condition is 1 or 0, a category its position.
     """
-    evaluation = _Evaluation(shard, patients, as_of)
-    return [evaluation.value(node) for node in nodes]
+    return list(evaluate(Plan.of(nodes), shard, patients, as_of))
 
 
-class _Seen:
-    """What each row may see of one concept: positions in the shard, row after row, in the language's order."""
+def evaluate(plan: Plan, shard: Shard, patients: npt.NDArray[np.object_], as_of: Integers) -> Floats:
+    """Return the values of a plan's expressions, shape ``(expressions, rows)``; see `evaluate_all`."""
+    values = np.empty((len(plan.outputs), len(patients)))
+    position = _positions(shard, patients)
+    readers = _Reader.all_of(plan, shard.codes)
+    for rows in _blocks(shard, position):
+        block = _Block(shard, position[rows], as_of[rows], readers)
+        columns: list[Floats] = []
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for step in plan.steps:
+                columns.append(_column(step, block, columns))
+        for column, output in zip(values, plan.outputs, strict=True):
+            column[rows] = columns[output]
+    return values
 
-    def __init__(self, as_of: Integers, row: Integers, position: Integers, happened: Integers, size: Floats) -> None:
-        self.as_of, self.row, self.position, self.happened, self.size = as_of, row, position, happened, size
+
+# Rows
+
+
+def _positions(shard: Shard, patients: npt.NDArray[np.object_]) -> Integers:
+    """Return the position of each patient in the shard, -1 where there is none."""
+    if len(patients) == len(shard.patients) and bool((patients == shard.patients).all()):
+        return np.arange(len(patients))  # everybody, once, in order: nothing to look up
+    return shard.positions(patients)
+
+
+def _blocks(shard: Shard, position: Integers) -> Iterator[Integers | slice]:
+    """Yield the rows in blocks: in each a patient comes at most once, in the shard's order."""
+    if len(position) and position[0] >= 0 and bool((np.diff(position) > 0).all()):
+        yield from (slice(low, high) for low, high in _cuts(shard, position))
+        return
+    order = np.argsort(position, kind="stable")
+    ordered = position[order]
+    first = np.flatnonzero(np.diff(ordered, prepend=-2))
+    landmark = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    landmark[ordered < 0] = 0  # whoever has no record is nobody's second landmark
+    for number in range(int(landmark.max(initial=-1)) + 1):
+        rows = order[landmark == number]
+        yield from (rows[low:high] for low, high in _cuts(shard, position[rows]))
+
+
+def _cuts(shard: Shard, position: Integers) -> Iterator[tuple[int, int]]:
+    """Yield where blocks of patients at these positions begin and end."""
+    records = np.where(position < 0, 0, shard.start[position + 1] - shard.start[np.maximum(position, 0)])
+    size = np.cumsum(records + A_ROW)
+    low = 0
+    while low < len(position):
+        before = size[low - 1] if low else 0
+        high = max(int(np.searchsorted(size, before + BLOCK, side="right")), low + 1)
+        yield low, high
+        low = high
+
+
+# Records by concept
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """Concepts no two of which read the same code: one sort groups the records of all.
+
+    Attributes
+    ----------
+    concepts
+        The concepts.
+    label
+        Of each of the shard's codes, the place of its concept; their number where it has none.
+    category
+        Of each code, the place of its category where its concept is a state; None where there is no state.
+    """
+
+    concepts: tuple[Concept, ...]
+    label: npt.NDArray[np.unsignedinteger]
+    category: Floats | None
 
     @classmethod
-    def of(cls, shard: Shard, row_patient: Integers, as_of: Integers, concept: Concept) -> _Seen:
-        """Gather, for each row, the records of its patient that had happened and were known in time."""
-        covered = [position for position, code in enumerate(shard.codes) if concept.covers(code)]
-        positions, size = shard.of_codes(covered), shard.value
-        if concept.categories:
-            place = np.full(len(shard.codes), np.nan)
-            for position in covered:
-                place[position] = concept.category(shard.codes[position])
-            size = place[shard.code]
-            keys = (size[positions], shard.known[positions], shard.happened[positions], shard.patient[positions])
-            positions = positions[np.lexsort(keys)]  # records of one moment are ordered by category
+    def all_of(cls, plan: Plan, codes: Sequence[str]) -> list[_Reader]:
+        """Share a plan's concepts out among as few readers as it takes."""
+        of_concept: list[dict[int, float | None]] = [{} for _ in plan.concepts]
+        for place, code in enumerate(codes):
+            for concept, category in plan.reading(code):
+                of_concept[concept][place] = category
+        groups: list[tuple[list[int], set[int]]] = []
+        for concept, found in enumerate(of_concept):
+            members, taken = next((g for g in groups if found.keys().isdisjoint(g[1])), ([], set()))
+            if not members:
+                groups.append((members, taken))
+            members.append(concept)
+            taken.update(found)
+        return [cls._of(plan, [(c, of_concept[c]) for c in members], len(codes)) for members, _ in groups]
 
-        # Each row's patient is a run of these positions; a row sees the part of it that was known in time.
-        low = np.searchsorted(positions, shard.start[row_patient])  # -1 is the end of the shard: an empty run
-        length = np.searchsorted(positions, shard.start[row_patient + 1]) - low
-        length[row_patient < 0] = 0
-        if concept.categories:  # sorted by patient still, though not by position
-            bounds = np.searchsorted(shard.patient[positions], np.arange(len(shard.patients) + 1))
-            low, length = (
-                bounds[row_patient],
-                np.where(row_patient < 0, 0, bounds[row_patient + 1] - bounds[row_patient]),
-            )
+    @classmethod
+    def _of(cls, plan: Plan, members: list[tuple[int, dict[int, float | None]]], codes: int) -> _Reader:
+        narrow = np.uint8 if len(members) < 256 else np.uint16  # few bits sort in few passes
+        label: npt.NDArray[np.unsignedinteger] = np.full(codes, len(members), dtype=narrow)
+        category = np.full(codes, np.nan)
+        for place, (_, found) in enumerate(members):
+            label[list(found)] = place
+            for code, position in found.items():
+                category[code] = np.nan if position is None else position
+        concepts = tuple(plan.concepts[concept] for concept, _ in members)
+        return cls(concepts, label, category if any(concept.categories for concept in concepts) else None)
+
+
+class _Block:
+    """Some rows, each of another patient, and what they may see."""
+
+    def __init__(self, shard: Shard, position: Integers, as_of: Integers, readers: Sequence[_Reader]) -> None:
+        self.as_of = as_of
+        self.shard_row, length = _records_of(shard, position)
+        self._streams: dict[Selection, _Stream] = {}
+        self._windows: dict[Selection, _Window] = {}
+        self._moments: dict[Aggregate, Integers] = {}
+        moment = np.repeat(as_of, length)
+        ahead = moment - shard.happened[self.shard_row]
+        visible = ahead > 0
+        visible &= shard.known[self.shard_row] < moment
+        visible &= shard.retracted[self.shard_row] >= moment
+        code, value = shard.code[self.shard_row], shard.value[self.shard_row]
         row = np.repeat(np.arange(len(as_of)), length)
-        offset = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
-        seen = positions[np.repeat(low, length) + offset]
-        moment = as_of[row]
-        in_time = (shard.happened[seen] < moment) & (shard.known[seen] < moment) & (shard.retracted[seen] >= moment)
-        row, seen = row[in_time], seen[in_time]
-        return cls(as_of, row, seen, shard.happened[seen], size[seen])
+        for reader in readers:
+            label = reader.label[code]
+            chosen = np.flatnonzero(visible & (label < len(reader.concepts)))
+            grouped = label[chosen]
+            position = chosen[np.argsort(grouped, kind="stable")]  # a radix sort: linear in the number of records
+            stop = np.cumsum(np.bincount(grouped, minlength=len(reader.concepts)))
+            start = stop - np.diff(stop, prepend=0)
+            size = value[position] + 0.0  # there is one zero
+            place = None if reader.category is None else reader.category[code[position]]
+            found = _Stream(len(as_of), row[position], ahead[position], size, position)
+            for concept, low, high in zip(reader.concepts, start.tolist(), stop.tolist(), strict=True):
+                stream = found.part(slice(low, high))
+                if concept.categories and place is not None:
+                    known = shard.known[self.shard_row][stream.position] if high > low else stream.position
+                    stream = stream.ordered(place[low:high], known)
+                self._streams[Selection(concept, valued=False)] = stream
+
+    def stream(self, selection: Selection) -> _Stream:
+        """Return the records of a selection without bounds, in time."""
+        stream = self._streams.get(selection)
+        if stream is None:
+            concept = selection.concept
+            stream = self._streams[Selection(concept, valued=False)]
+            kept = np.isfinite(stream.size)
+            for comparator, value in selection.where:
+                wanted = concept.category_names.index(value) if isinstance(value, str) else value
+                kept &= COMPARE[comparator](stream.size, wanted)
+            stream = self._streams[selection] = stream.part(np.flatnonzero(kept))
+        return stream
+
+    def window(self, selection: Selection) -> _Window:
+        """Return the records of a selection."""
+        window = self._windows.get(selection)
+        if window is None:
+            window = self._windows[selection] = self._window(selection)
+        return window
+
+    def _window(self, selection: Selection) -> _Window:
+        stream = self.stream(selection.at_any_time)
+        low, high = stream.place(selection.within), stream.place(selection.until)
+        there = None
+        if selection.since is not None:
+            moment = self.moment(selection.since)
+            low, there = np.maximum(low, stream.place_of(moment)), moment > 0
+        if selection.before is not None:
+            moment = self.moment(selection.before)
+            high = np.minimum(high, stream.place_of(moment))
+            there = moment > 0 if there is None else there & (moment > 0)
+        if there is not None:
+            high = np.where(there, np.maximum(low, high), low)
+        return _Window(stream, selection, low, high)
+
+    def moment(self, event: Aggregate) -> Integers:
+        """Return how long before ``as_of`` each row's nth latest or first record happened, 0 where there is none."""
+        moment = self._moments.get(event)
+        if moment is None:
+            window = self.window(Selection.of(event))
+            place, there = window.nth(event.statistic, event.nth)
+            moment = np.zeros(len(self.as_of), dtype=np.int64)
+            moment[there] = window.stream.ahead[place[there]]
+            self._moments[event] = moment
+        return moment
+
+
+def _records_of(shard: Shard, position: Integers) -> tuple[slice | Integers, Integers]:
+    """Return the shard's rows of patients at rising positions, one after the other, and how many each has."""
+    if len(position) and position[0] >= 0 and position[-1] - position[0] == len(position) - 1:
+        start = shard.start[position[0] : position[-1] + 2]
+        return slice(int(start[0]), int(start[-1])), np.diff(start)
+    low = shard.start[np.maximum(position, 0)]
+    length = np.where(position < 0, 0, shard.start[position + 1] - low)
+    before = np.cumsum(length) - length
+    return np.repeat(low - before, length) + np.arange(length.sum()), length
+
+
+class _Stream:
+    """Records of one kind: row after row, in the language's order.
+
+    Attributes
+    ----------
+    rows
+        How many rows the block has.
+    row, ahead, size, position
+        Of each record: its row, by how many microseconds it precedes ``as_of``, its value (or the place of its
+        category), and its position in the block.
+    """
+
+    def __init__(self, rows: int, row: Integers, ahead: Integers, size: Floats, position: Integers) -> None:
+        self.rows, self.row, self.ahead, self.size, self.position = rows, row, ahead, size, position
+        self._places: dict[int, Integers] = {}
+
+    def part(self, chosen: slice | Integers) -> _Stream:
+        """Return some of the records, in order."""
+        return _Stream(self.rows, self.row[chosen], self.ahead[chosen], self.size[chosen], self.position[chosen])
+
+    def ordered(self, place: Floats, known: Integers) -> _Stream:
+        """Return the records with the places of their categories as sizes, those of one moment in their order."""
+        stream = _Stream(self.rows, self.row, self.ahead, place, self.position)
+        together = (self.row[1:] == self.row[:-1]) & (self.ahead[1:] == self.ahead[:-1])
+        if not bool((together & (place[1:] < place[:-1])).any()):
+            return stream
+        return stream.part(np.lexsort((place, known, -self.ahead, self.row)))
 
     @cached_property
-    def valued(self) -> _Seen:
-        """The part that has a value."""
-        return self._where(~np.isnan(self.size))
+    def end(self) -> Integers:
+        """The position after the last record of each row."""
+        return np.cumsum(np.bincount(self.row, minlength=self.rows))
 
-    def _where(self, mask: Flags) -> _Seen:
-        return _Seen(self.as_of, self.row[mask], self.position[mask], self.happened[mask], self.size[mask])
+    @cached_property
+    def begin(self) -> Integers:
+        """The position of the first record of each row."""
+        return np.concatenate([np.zeros(1, dtype=np.int64), self.end[:-1]]) if self.rows else self.end
 
-    @cache  # noqa: B019 - lives as long as one evaluation
-    def window(self, within: int | None) -> _Window:
-        """Return the part that happened within this many microseconds before ``as_of``."""
-        inside = self if within is None else self._where(self.happened >= self.as_of[self.row] - within)
-        return _Window(self.as_of, inside.row, inside.happened, inside.size)
+    def place(self, limit: int | None) -> Integers:
+        """Return the position of the first record of each row within ``limit`` of ``as_of``; None is ever."""
+        if limit is None:
+            return self.begin
+        if limit == 0:
+            return self.end
+        if limit not in self._places:
+            self._places[limit] = self._after(self.ahead > limit)
+        return self._places[limit]
+
+    def place_of(self, limit: Integers) -> Integers:
+        """Return the same with another limit for each row."""
+        return self._after(self.ahead > limit[self.row])
+
+    def _after(self, earlier: Flags) -> Integers:
+        """Return the position in each row after the records that are earlier, which come first."""
+        counted = np.zeros(len(earlier) + 1, dtype=np.int64)
+        np.cumsum(earlier, out=counted[1:])
+        return self.begin + counted[self.end] - counted[self.begin]
 
 
 class _Window:
-    """Records in one window, row after row, and statistics of them by row."""
+    """The records of a stream from position ``low`` to position ``high``, excluded, of each row."""
 
-    def __init__(self, as_of: Integers, row: Integers, happened: Integers, size: Floats) -> None:
-        self.as_of, self.row, self.happened, self.size = as_of, row, happened, size
+    def __init__(self, stream: _Stream, selection: Selection, low: Integers, high: Integers) -> None:
+        self.stream, self.selection, self.low, self.high = stream, selection, low, high
 
     @cached_property
     def count(self) -> Integers:
-        return np.bincount(self.row, minlength=len(self.as_of)).astype(np.int64)
+        return self.high - self.low
 
     @cached_property
-    def some(self) -> Flags:
-        return self.count > 0
+    def inside(self) -> _Stream:
+        """The records in the window alone."""
+        stream, selection = self.stream, self.selection
+        if selection.events:
+            place = np.arange(len(stream.row))
+            return stream.part(np.flatnonzero((place >= self.low[stream.row]) & (place < self.high[stream.row])))
+        if selection.within is None and not selection.until:
+            return stream
+        chosen = stream.ahead > selection.until
+        if selection.within is not None:
+            chosen &= stream.ahead <= selection.within
+        return stream.part(np.flatnonzero(chosen))
 
-    def end(self, which: str) -> Integers:
-        """Return the position of the last or first record of each row that has some."""
-        after = np.cumsum(self.count)[self.some]
-        return after - 1 if which == "latest" else after - self.count[self.some]
+    def nth(self, which: str, nth: int) -> tuple[Integers, Flags]:
+        """Return the position of the nth latest or first record of each row, and whether there is one."""
+        return (self.high - nth if which == "latest" else self.low + (nth - 1)), self.count >= nth
 
-    def spread(self, values: npt.ArrayLike) -> Floats:
-        """Return a column with these values in the rows that have records, missing elsewhere."""
-        column = np.full(len(self.as_of), np.nan)
-        column[self.some] = values
-        return column
+    def column(self, which: str, nth: int, values: npt.NDArray[np.generic]) -> Floats:
+        """Return the value of the nth latest or first record of each row."""
+        place, there = self.nth(which, nth)
+        if not len(values):
+            return np.full(len(place), np.nan)
+        return np.where(there, values.take(place, mode="clip"), np.nan)
 
     def total(self, values: Floats) -> Floats:
         """Return the sum by row, added up in order."""
-        return np.bincount(self.row, weights=values, minlength=len(self.as_of)).astype(np.float64)
+        return np.bincount(self.inside.row, weights=values, minlength=self.inside.rows).astype(np.float64, copy=False)
 
-    def elapsed(self, which: str) -> Floats:
-        return self.spread((self.as_of[self.some] - self.happened[self.end(which)]) / YEAR)
+    def extreme(self, function: np.ufunc) -> Floats:
+        """Return the smallest or largest value by row."""
+        some = np.flatnonzero(self.count)
+        column = np.full(len(self.count), np.nan)
+        if len(some):
+            count = self.count[some]
+            column[some] = function.reduceat(self.inside.size, np.cumsum(count) - count)
+        return column
 
-    def statistic(self, name: str) -> Floats:
-        match name:
-            case "count":
-                return self.count.astype(np.float64)
-            case "exists":
-                return self.some.astype(np.float64)
-            case "latest" | "first":
-                return self.spread(self.size[self.end(name)])
-            case "sum":
-                return self.spread(self.total(self.size)[self.some])
-            case "mean":
-                return self.spread(self.total(self.size)[self.some] / self.count[self.some])
-            case "minimum" | "maximum":
-                extreme = np.minimum if name == "minimum" else np.maximum
-                return self.spread(extreme.reduceat(self.size, self.end("first")) if self.some.any() else ())
-            case _:
-                return self.slope()
+    @cached_property
+    def smallest(self) -> Floats:
+        return self.extreme(np.minimum)
+
+    @cached_property
+    def largest(self) -> Floats:
+        return self.extreme(np.maximum)
+
+    @cached_property
+    def sum(self) -> Floats:
+        return np.where(self.count > 0, self.total(self.inside.size), np.nan)
+
+    @cached_property
+    def mean(self) -> Floats:
+        return self.sum / self.count
+
+    def standard_deviation(self) -> Floats:
+        inside = self.inside
+        off = inside.size - self.mean[inside.row]
+        deviation = np.sqrt(self.total(off * off) / (self.count - 1))
+        column = np.where(self.smallest == self.largest, 0.0, deviation)
+        return np.where(self.count > 1, column, np.nan)
 
     def slope(self) -> Floats:
-        time = (self.happened - self.as_of[self.row]) / YEAR
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            time_off = time - (self.total(time) / self.count)[self.row]
-            size_off = self.size - (self.total(self.size) / self.count)[self.row]
-            spread = self.total(time_off * time_off)
-            slope = self.total(time_off * size_off) / spread
-        moving = self.some & (spread > 0)
-        first, last = np.zeros(len(moving)), np.zeros(len(moving))
-        first[self.some], last[self.some] = time[self.end("first")], time[self.end("latest")]
-        return np.where(moving & (first < last), slope, np.nan)
+        inside = self.inside
+        time = -(inside.ahead / YEAR)
+        time_off = time - (self.total(time) / self.count)[inside.row]
+        size_off = inside.size - self.mean[inside.row]
+        spread = self.total(time_off * time_off)
+        slope = self.total(time_off * size_off) / spread
+        ends = (self.column(which, 1, self.stream.ahead) / YEAR for which in ("first", "latest"))
+        return np.where((spread > 0) & np.greater(*ends), slope, np.nan)
+
+    def days(self, as_of: Integers) -> Floats:
+        """Return the number of different days by row."""
+        inside = self.inside
+        day = (as_of[inside.row] - inside.ahead) // DAY
+        new = np.ones(len(day), dtype=bool)
+        new[1:] = (day[1:] != day[:-1]) | (inside.row[1:] != inside.row[:-1])
+        return np.bincount(inside.row[new], minlength=inside.rows).astype(np.float64)
 
 
-class _Evaluation:
-    """The evaluation of expressions for some rows over one shard."""
+# Steps
 
-    def __init__(self, shard: Shard, patients: npt.NDArray[np.object_], as_of: Integers) -> None:
-        self.shard = shard
-        self.as_of = as_of
-        self.row_patient = shard.positions(patients)
-        self._values: dict[Node, Floats] = {}
-        self._seen: dict[Concept, _Seen] = {}
 
-    def value(self, node: Node) -> Floats:
-        if node not in self._values:
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                column = self._compute(node)
-            self._values[node] = np.where(np.isfinite(column), column, np.nan)
-        return self._values[node]
+def _column(step: Step, block: _Block, columns: list[Floats]) -> Floats:
+    """Return the column of a step, from the columns of the steps before it."""
+    node, selection = step.node, step.selection
+    operands = [columns[place] for place in step.operands]
+    match node:
+        case Aggregate():
+            assert selection is not None
+            return _aggregate(node, block.window(selection), block.as_of)
+        case Elapsed(which, nth=nth):
+            assert selection is not None
+            window = block.window(selection)
+            return window.column(which, nth, window.stream.ahead) / YEAR
+        case Covered():
+            assert selection is not None
+            return _covered(node, selection, block)
+        case Followed(_, _, by, delay):
+            assert selection is not None
+            return _followed(block.window(selection).inside, block.stream(Selection(by, valued=False)), delay)
+        case Age():
+            assert selection is not None
+            return _age(block.window(selection), block.as_of)
+        case Constant(value):
+            return np.full(len(block.as_of), np.nan if value is None else float(value))
+        case Arithmetic(sign):
+            return _finite(CALCULATE[sign](*operands))
+        case Comparison(sign):
+            return _flags(COMPARE[sign](*operands), *operands)
+        case Extreme(which):
+            function = np.minimum if which == "smallest" else np.maximum  # both hand missing values on
+            extreme: Floats = function.reduce(operands) + 0.0
+            return extreme
+        case Band(_, edges):
+            return np.where(np.isnan(operands[0]), np.nan, np.searchsorted(edges, operands[0], side="right"))
+        case Is(operand, category):
+            assert isinstance(operand.type, Category)
+            return _flags(operands[0] == operand.type.names.index(category), *operands)
+        case Logic("and"):
+            return _and(*operands)
+        case Logic():  # a or b = not (not a and not b)
+            return 1.0 - _and(*(1.0 - operand for operand in operands))
+        case Not():
+            return 1.0 - operands[0]
+        case Missing():
+            return np.isnan(operands[0]).astype(np.float64)
+        case Choice():
+            condition, then, otherwise = operands
+            return np.where(np.isnan(condition), np.nan, np.where(condition == 1.0, then, otherwise))
 
-    def window(self, concept: Concept, within: int | None, valued: bool) -> _Window:
-        if concept not in self._seen:
-            self._seen[concept] = _Seen.of(self.shard, self.row_patient, self.as_of, concept)
-        seen = self._seen[concept]
-        return (seen.valued if valued else seen).window(within)
 
-    def _compute(self, node: Node) -> Floats:
-        match node:
-            case Aggregate(statistic, concept, within):
-                return self.window(concept, within, node.valued).statistic(statistic)
-            case Elapsed(which, concept, within, valued):
-                return self.window(concept, within, valued).elapsed(which)
-            case Age(birth):
-                return self._age(birth)
-            case Constant(value):
-                return np.full(len(self.as_of), np.nan if value is None else float(value))
-            case Arithmetic(operator, left, right):
-                return _arithmetic(operator, self.value(left), self.value(right))
-            case Comparison(operator, left, right):
-                return _comparison(operator, self.value(left), self.value(right))
-            case Is(operand, category):
-                assert isinstance(operand.type, Category)
-                position = self.value(operand)
-                return _flags(position == operand.type.names.index(category), position)
-            case Logic("and", left, right):
-                return _and(self.value(left), self.value(right))
-            case Logic(_, left, right):  # a or b = not (not a and not b)
-                return 1.0 - _and(1.0 - self.value(left), 1.0 - self.value(right))
-            case Not(operand):
-                return 1.0 - self.value(operand)
-            case Missing(operand):
-                return np.isnan(self.value(operand)).astype(np.float64)
-            case Choice(condition, then, otherwise):
-                chosen = self.value(condition)
-                column = np.where(chosen == 1.0, self.value(then), self.value(otherwise))
-                return np.where(np.isnan(chosen), np.nan, column)
+COMPARE: Final[dict[str, np.ufunc]] = {
+    "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+}  # fmt: skip
+CALCULATE: Final[dict[str, np.ufunc]] = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}
 
-    def _age(self, birth: Concept) -> Floats:
-        born = self.window(birth, None, valued=False)
-        moments = born.happened[born.end("latest")]
-        pairs, inverse = np.unique(np.column_stack([moments, self.as_of[born.some]]), axis=0, return_inverse=True)
-        ages = np.array([years_between(to_datetime(b), to_datetime(a)) for b, a in pairs], dtype=np.float64)
-        return born.spread(ages[inverse] if len(ages) else ())
+
+def _finite(column: Floats) -> Floats:
+    """Return a column in which what is not a finite number, such as what was divided by zero, is missing."""
+    return np.where(np.isfinite(column), column, np.nan)
 
 
 def _flags(flags: Flags, *operands: Floats) -> Floats:
     """Return a condition as a column, missing where any operand is."""
     missing = np.logical_or.reduce([np.isnan(operand) for operand in operands])
-    return np.where(missing, np.nan, flags.astype(np.float64))
+    return np.where(missing, np.nan, flags)
 
 
 def _and(left: Floats, right: Floats) -> Floats:
-    return np.where((left == 0) | (right == 0), 0.0, _flags(np.ones(len(left), dtype=bool), left, right))
+    return np.where((left == 0) | (right == 0), 0.0, left * right)  # of 1 and missing: 1 is neutral, missing goes on
 
 
-def _arithmetic(operator: str, left: Floats, right: Floats) -> Floats:
-    match operator:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case _:
-            return left / right  # what is not finite becomes missing
+def _aggregate(node: Aggregate, window: _Window, as_of: Integers) -> Floats:
+    match node.statistic:
+        case "count":
+            return window.count.astype(np.float64)
+        case "exists":
+            return (window.count > 0).astype(np.float64)
+        case "count_days":
+            return window.days(as_of)
+        case "latest" | "first":
+            return window.column(node.statistic, node.nth, window.stream.size)
+        case "minimum":
+            return window.smallest
+        case "maximum":
+            return window.largest
+        case "sum":
+            return _finite(window.sum)
+        case "mean":
+            return _finite(window.mean)
+        case "standard_deviation":
+            return _finite(window.standard_deviation())
+        case "slope":
+            return _finite(window.slope())
 
 
-def _comparison(operator: str, left: Floats, right: Floats) -> Floats:
-    match operator:
-        case "==":
-            flags = left == right
-        case "!=":
-            flags = left != right
-        case "<":
-            flags = left < right
-        case "<=":
-            flags = left <= right
-        case ">":
-            flags = left > right
-        case _:
-            flags = left >= right
-    return _flags(flags, left, right)
+def _covered(node: Covered, selection: Selection, block: _Block) -> Floats:
+    """Add up the parts of the window that records cover, in whole microseconds before ``as_of``."""
+    stream = block.stream(selection.at_any_time)
+    none = np.iinfo(np.int64).max
+    start = np.full(stream.rows, none if selection.within is None else selection.within)
+    end = np.full(stream.rows, selection.until)
+    there = np.ones(stream.rows, dtype=bool)
+    for event, bound, tighter in ((selection.since, start, np.minimum), (selection.before, end, np.maximum)):
+        if event is not None:
+            moment = block.moment(event)
+            there &= moment > 0
+            tighter(bound, moment, out=bound)
+    some = np.flatnonzero(stream.end > stream.begin)
+    first = np.full(stream.rows, none)
+    first[some] = stream.ahead[stream.begin[some]]
+    start = np.where(start == none, first, start)
+    there &= start != none
+    covered = np.zeros(stream.rows, dtype=np.int64)
+    if len(some):
+        covered[some] = np.add.reduceat(_newly_covered(stream, node, start, end), stream.begin[some])
+    if node.measure == "years":
+        return np.where(there, covered / YEAR, 0.0)
+    return np.where(there & (start > end), covered / (start - end), np.nan)
+
+
+def _newly_covered(stream: _Stream, node: Covered, start: Integers, end: Integers) -> Integers:
+    """Return what each record covers of its row's window that none before it does."""
+    length = np.full(len(stream.row), node.lasting)
+    if node.stated:
+        stated = np.rint(np.minimum(np.maximum(stream.size, 0.0) * DAY, LONGEST))
+        length = np.where(np.isfinite(stream.size), stated, node.lasting).astype(np.int64)
+    ends = stream.ahead - length
+    # The running minimum within each row, by doubling the distance looked back.
+    reached, back = ends.copy(), 1
+    longest = int((stream.end - stream.begin).max())
+    while back < longest:
+        same = stream.row[back:] == stream.row[:-back]
+        reached[back:] = np.where(same, np.minimum(reached[back:], reached[:-back]), reached[back:])
+        back *= 2
+    limit = start[stream.row]
+    limit[1:] = np.where(stream.row[1:] == stream.row[:-1], np.minimum(limit[1:], reached[:-1]), limit[1:])
+    newly: Integers = np.maximum(np.minimum(stream.ahead, limit) - np.maximum(ends, end[stream.row]), 0)
+    return newly
+
+
+def _followed(leading: _Stream, following: _Stream, delay: int) -> Floats:
+    """Return whether any leading record of a row is followed, less than ``delay`` later, by another record."""
+    moments = np.concatenate([-leading.ahead, delay - leading.ahead, -following.ahead])
+    order, rank = np.unique(moments, return_inverse=True)
+    n = len(leading.row)
+    begins, ends = (leading.row * len(order) + part for part in (rank[:n], rank[n : 2 * n]))
+    found = following.row * len(order) + rank[2 * n :]  # rising: row after row, in time
+    many = np.searchsorted(found, ends) - np.searchsorted(found, begins)
+    many -= np.isin(leading.position, following.position)  # a record does not follow itself
+    return (np.bincount(leading.row[many > 0], minlength=leading.rows) > 0).astype(np.float64)
+
+
+def _age(births: _Window, as_of: Integers) -> Floats:
+    """Return completed years, and the fraction of the way to the next birthday."""
+    place, there = births.nth("latest", 1)
+    column = np.full(len(as_of), np.nan)
+    now = as_of[there]
+    born = now - births.stream.ahead[place[there]]
+    month = born.astype("datetime64[us]").astype("datetime64[M]")
+    since_month = born - month.astype("datetime64[us]").astype(np.int64)
+
+    def birthday(years: Integers) -> Integers:
+        """Return the birthday after so many years; the month carries 29 February over to 1 March."""
+        return (month + 12 * years).astype("datetime64[us]").astype(np.int64) + since_month
+
+    year = np.array([month.astype("datetime64[Y]"), now.astype("datetime64[us]").astype("datetime64[Y]")])
+    completed = (year[1] - year[0]).astype(np.int64)
+    completed -= birthday(completed) > now
+    last, following = birthday(completed), birthday(completed + 1)
+    column[there] = completed + (now - last) / (following - last)
+    return column
 
 
 def latest_practice(
     shard: Shard, patients: npt.NDArray[np.object_], as_of: Integers, registration: Concept
 ) -> npt.NDArray[np.object_]:
     """Return the practice of each row's latest known registration, ``""`` where there is none."""
-    seen = _Seen.of(shard, shard.positions(patients), as_of, registration)
-    window = seen.window(None)
     practice = np.full(len(as_of), "", dtype=object)
-    if window.some.any():
-        names = np.array(shard.practices, dtype=object)
-        practice[window.some] = names[shard.practice[seen.position[window.end("latest")]]]
+    names = np.array([*shard.practices, ""], dtype=object)
+    position = _positions(shard, patients)
+    readers = _Reader.all_of(Plan((), (), (registration,)), shard.codes)
+    for rows in _blocks(shard, position):
+        block = _Block(shard, position[rows], as_of[rows], readers)
+        window = block.window(Selection(registration, valued=False))
+        place, there = window.nth("latest", 1)
+        found = np.full(len(there), len(shard.practices))
+        found[there] = shard.practice[block.shard_row][window.stream.position[place[there]]]
+        practice[rows] = names[found]
     return practice

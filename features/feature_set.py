@@ -7,29 +7,40 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features import columnar, patient
+from features import columnar
 from features.codes import Concept
 from features.digests import canonical, digest
+from features.feature_page import page
 from features.language import (
-    Age,
-    Aggregate,
+    LEAVES,
+    Absence,
     Boolean,
     Category,
-    Elapsed,
+    Dated,
+    Direction,
     Expression,
     ExpressionError,
+    Leaf,
     Node,
-    children,
+    concepts_of,
+    dated,
     from_dict,
+    text,
     to_dict,
+    walk,
 )
+from features.language.plan import Plan
+from features.patient import Evaluator, Value
 from features.records import History, Shard
+
+#: Any moment: without records a value does not depend on it.
+A_MOMENT: Final = datetime(2000, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -42,13 +53,16 @@ class Feature:
         Labels.
     direction
         How the risk moves when it rises: +1, -1, or 0 where either may be.
+    stated_absence
+        What the definition says that the absence of records means, None where it says nothing; `absence` always knows.
     """
 
     name: str
     node: Node
     fr: str
     en: str
-    direction: Literal[-1, 0, 1] = 0
+    direction: Direction = 0
+    stated_absence: Absence | None = None
 
     @property
     def unit(self) -> str | None:
@@ -61,21 +75,31 @@ class Feature:
         return isinstance(self.node.type, Boolean)
 
     @cached_property
-    def leaves(self) -> tuple[Aggregate | Elapsed | Age, ...]:
+    def leaves(self) -> tuple[Leaf, ...]:
         """What the feature reads from records."""
-        found: dict[Aggregate | Elapsed | Age, None] = {}
-        pending = [self.node]
-        while pending:
-            node = pending.pop()
-            if isinstance(node, (Aggregate, Elapsed, Age)):
-                found[node] = None
-            pending.extend(children(node))
-        return tuple(found)
+        return tuple(node for node in walk(self.node) if isinstance(node, LEAVES))
 
     @property
     def concepts(self) -> tuple[Concept, ...]:
         """Concepts whose records the feature reads."""
-        return tuple(dict.fromkeys(leaf.birth if isinstance(leaf, Age) else leaf.concept for leaf in self.leaves))
+        return tuple(dict.fromkeys(concept for leaf in self.leaves for concept in concepts_of(leaf)))
+
+    @cached_property
+    def without_records(self) -> Value:
+        """The value for somebody of whom nothing is recorded, None where it is missing."""
+        return Evaluator([self.node])(History(()), A_MOMENT)[0]
+
+    @property
+    def absence(self) -> Absence:
+        """What it means that nothing is recorded, as it follows from the expression."""
+        if self.without_records is None:
+            return "never measured"
+        return "negative by absence" if self.is_condition or self.without_records == 0 else "assumed"
+
+    @property
+    def definition(self) -> str:
+        """The expression, as it is written."""
+        return text(self.node)
 
 
 class FeatureSet(Mapping[str, Feature]):
@@ -98,10 +122,22 @@ class FeatureSet(Mapping[str, Feature]):
         wrong = [key for key, value in expressions.items() if not isinstance(value, Expression)]
         if wrong:
             raise ExpressionError(f"features must be expressions; these are not: {', '.join(wrong)}")
+        faults = [dated(e, key) for key, e in expressions.items() if isinstance(e.type, Dated)]
+        if faults:
+            raise ExpressionError("\n".join(faults))
         self.name = name
         self._features = {
-            key: Feature(key, e.node, e.fr or key, e.en or key, e.direction) for key, e in expressions.items()
+            key: Feature(key, e.node, e.fr or key, e.en or key, e.direction, e.absence)
+            for key, e in expressions.items()
         }
+        faults = [
+            f"{f.name} is described as {f.stated_absence}, but without records it is {_worth(f)}: "
+            "describe it otherwise, or end it with .default(...) or .where(...)"
+            for f in self.values()
+            if f.stated_absence not in (None, f.absence)
+        ]
+        if faults:
+            raise ExpressionError("\n".join(faults))
 
     def __getitem__(self, name: str) -> Feature:
         return self._features[name]
@@ -127,8 +163,7 @@ class FeatureSet(Mapping[str, Feature]):
 
     def only(self, *names: str) -> FeatureSet:
         """Return the set with some of its features, in the order given."""
-        kept = (self[name] for name in names)
-        return FeatureSet(self.name, **{f.name: Expression(f.node, f.fr, f.en, f.direction) for f in kept})
+        return FeatureSet(self.name, **{name: _expression(self[name]) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the set as JSON types."""
@@ -141,6 +176,7 @@ class FeatureSet(Mapping[str, Feature]):
                     "en": f.en,
                     "direction": f.direction,
                     "expression": to_dict(f.node),
+                    **({"absence": f.stated_absence} if f.stated_absence else {}),
                 }
                 for f in self.values()
             ],
@@ -157,36 +193,47 @@ class FeatureSet(Mapping[str, Feature]):
         return cls(
             data["name"],
             **{
-                f["name"]: Expression(from_dict(f["expression"]), f["fr"], f["en"], f["direction"])
+                f["name"]: Expression(from_dict(f["expression"]), f["fr"], f["en"], f["direction"], f.get("absence"))
                 for f in data["features"]
             },
         )
 
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """What computes the features of one patient; the frame of `of_patient` without the frame."""
+        return Evaluator(f.node for f in self.values())
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The steps that compute the features of many."""
+        return Plan.of(f.node for f in self.values())
+
     def of_patient(self, history: History, as_of: datetime) -> pd.DataFrame:
         """Return the features of one patient, from what was known before ``as_of``: one row."""
-        values = patient.evaluate_all([f.node for f in self.values()], history, as_of)
-        columns = [np.array([np.nan if v is None else v]) for v in values]
-        return self._frame(columns, pd.RangeIndex(1))
+        values = self.evaluator(history, as_of)
+        return self._frame(np.array([values], dtype=np.float64).T)
 
     def of_shard(self, shard: Shard, patients: npt.NDArray[np.object_], as_of: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Return the features of many rows (patient, ``as_of`` in microseconds), in the rows' order."""
-        columns = columnar.evaluate_all([f.node for f in self.values()], shard, patients, as_of)
-        return self._frame(columns, pd.RangeIndex(len(patients)))
+        return self._frame(columnar.evaluate(self.plan, shard, patients, as_of))
 
-    def _frame(self, columns: list[npt.NDArray[np.float64]], index: pd.Index) -> pd.DataFrame:
+    def _frame(self, columns: npt.NDArray[np.float64]) -> pd.DataFrame:
         """Return columns as a frame: numbers and conditions as floats, categories as categoricals."""
+        names = pd.Index(list(self))
+        kinds = {feature.name: feature.node.type for feature in self.values()}
+        if not any(isinstance(kind, Category) for kind in kinds.values()):
+            return pd.DataFrame(columns.T, columns=names, copy=False)
         data: dict[str, Any] = {}
-        for feature, column in zip(self.values(), columns, strict=True):
-            kind = feature.node.type
+        for (name, kind), column in zip(kinds.items(), columns, strict=True):
             if isinstance(kind, Category):
                 positions = np.where(np.isnan(column), -1, column).astype(np.int64)
-                data[feature.name] = pd.Categorical.from_codes(positions, categories=pd.Index(kind.names))
+                data[name] = pd.Categorical.from_codes(positions, categories=pd.Index(kind.names))
             else:
-                data[feature.name] = column
-        return pd.DataFrame(data, index=index)
+                data[name] = column
+        return pd.DataFrame(data, index=pd.RangeIndex(columns.shape[1]))
 
     def describe(self) -> pd.DataFrame:
-        """Return a table of the features: labels, unit, direction and the concepts they read."""
+        """Return a table of the features: labels, type, direction, absence, definition and the concepts they read."""
         return pd.DataFrame(
             [
                 {
@@ -194,9 +241,29 @@ class FeatureSet(Mapping[str, Feature]):
                     "fr": f.fr,
                     "en": f.en,
                     "type": str(f.node.type),
+                    "unit": f.unit,
                     "direction": {-1: "lowers", 0: "either", 1: "raises"}[f.direction],
+                    "absence": f.absence,
                     "reads": ", ".join(c.name for c in f.concepts),
+                    "definition": f.definition,
                 }
                 for f in self.values()
             ]
         ).set_index("feature")
+
+    def to_html(self, language: Literal["fr", "en"] = "fr") -> str:
+        """Return a page that describes the features to a reader; it needs nothing from elsewhere."""
+        return page(self, language)
+
+
+def _expression(feature: Feature) -> Expression:
+    """Return the expression a feature was made from."""
+    return Expression(feature.node, feature.fr, feature.en, feature.direction, feature.stated_absence)
+
+
+def _worth(feature: Feature) -> str:
+    """Return what the feature is without any record, in words."""
+    value = feature.without_records
+    if value is None:
+        return "missing"
+    return ("no", "yes")[int(value)] if feature.is_condition else f"{value:.15g}"

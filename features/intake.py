@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.catalogue.concepts import BIRTH, DEATH, LEFT, REGISTERED, SEX
 from features.codes import CIP13, SNOMED, Concept, InvalidCode, measured, parse_code
 
 SCHEMA: Final = pa.schema(
@@ -40,6 +41,8 @@ REQUIRED: Final = ("patient", "practice", "happened_at", "known_at", "code")
 
 #: A French social-security number (NIR, also the INS): sex, year, month, département, commune, rank, maybe a key.
 IDENTIFIER: Final = re.compile(r"[1-478]\d\d(0[1-9]|1[0-2]|[2-9]\d)(\d\d|2[AB])\d{6}(\d\d)?")
+#: What stays of a patient who still has records, however old it is.
+LASTING: Final = (BIRTH, SEX, REGISTERED, LEFT, DEATH)
 #: Systems with codes of 13 or 15 digits of their own.
 NUMBERED: Final = (SNOMED.name, CIP13.name)
 NAMED: Final = "looks like a social-security number"
@@ -71,10 +74,9 @@ def normalise(code: str, value: float | None, unit: str | None, concepts: Iterab
     concept = measured(concepts, code)
     if concept is None or value is None:
         return Normalised(value, unit)
-    factor = concept.factor(unit)
-    if factor is None:
+    converted = concept.convert(value, unit)
+    if converted is None:
         return Normalised(None, unit, "unit")
-    converted = value * factor
     if concept.plausible and not concept.plausible[0] <= converted <= concept.plausible[1]:
         return Normalised(None, unit, "implausible")
     return Normalised(converted, concept.unit)
@@ -101,7 +103,12 @@ class Sorted:
     quarantined: dict[str, int]
 
 
-def sort_out(frame: pd.DataFrame | pa.Table, delivered_at: datetime, concepts: Sequence[Concept]) -> Sorted:
+def sort_out(
+    frame: pd.DataFrame | pa.Table,
+    delivered_at: datetime,
+    concepts: Sequence[Concept],
+    kept_from: datetime | None = None,
+) -> Sorted:
     """Return what of a delivered table is kept, and what is set aside and why.
 
     Parameters
@@ -112,6 +119,9 @@ def sort_out(frame: pd.DataFrame | pa.Table, delivered_at: datetime, concepts: S
         Day of the delivery; nothing may have become known later.
     concepts
         Definitions by which values are converted and believed.
+    kept_from
+        First day of the retention period, where there is one: what happened earlier is refused, unless it is one of
+        ``LASTING``.
 
     Raises
     ------
@@ -119,7 +129,7 @@ def sort_out(frame: pd.DataFrame | pa.Table, delivered_at: datetime, concepts: S
         If columns are missing or unknown, or have not the type they should: all faults at once.
     """
     table = _as_table(frame)
-    fault = _refusals(table, delivered_at)
+    fault = _refusals(table, delivered_at, kept_from)
     refused = table.filter(pa.array(fault != ""))
     table, doubtful, doubts = _normalised(_spelled(table.filter(pa.array(fault == ""))), concepts)
     reasons = fault[fault != ""]
@@ -153,17 +163,18 @@ def _as_table(frame: pd.DataFrame | pa.Table) -> pa.Table:
     return table.set_column(COLUMNS.index("value"), "value", pc.if_else(pc.is_nan(value), None, value))
 
 
-def _refusals(table: pa.Table, delivered_at: datetime) -> npt.NDArray[np.object_]:
+def _refusals(table: pa.Table, delivered_at: datetime, kept_from: datetime | None) -> npt.NDArray[np.object_]:
     """Return why each row is refused, ``""`` where it is not; of several reasons the first counts."""
     end = pa.scalar(delivered_at, pa.timestamp("us"))
     # Each distinct text is looked at once: a delivery has few codes, and some hundred rows a patient.
-    text = {name: _Distinct(table.column(name)) for name in ("patient", "practice", "code")}
+    text = {name: _Distinct(table.column(name)) for name in ("patient", "practice", "code", "unit")}
+    named = text["code"].where(is_identifying_code)
+    for name in ("patient", "practice", "unit"):
+        named |= text[name].where(is_identifier)
     reasons: dict[str, pa.ChunkedArray | npt.NDArray[np.bool_]] = {
         f"no {name}": text[name].where(_is_blank) if name in text else pc.is_null(table.column(name))
         for name in REQUIRED
     }
-    reasons[NAMED] = text["patient"].where(is_identifier) | text["practice"].where(is_identifier)
-    reasons[NAMED] |= text["code"].where(_names)
     reasons["unknown or malformed code"] = text["code"].where(_is_wrong)
     reasons["known before it happened"] = pc.less(table.column("known_at"), table.column("happened_at"))
     reasons["known after the delivery"] = pc.greater(table.column("known_at"), end)
@@ -171,15 +182,17 @@ def _refusals(table: pa.Table, delivered_at: datetime) -> npt.NDArray[np.object_
         pc.less(table.column("retracted_at"), table.column("known_at")), pc.greater(table.column("retracted_at"), end)
     )
     reasons["infinite value"] = pc.is_inf(table.column("value"))
+    if kept_from is not None:
+        old = pc.less(table.column("happened_at"), pa.scalar(kept_from, pa.timestamp("us")))
+        reasons["older than the retention period"] = pc.and_(old, pa.array(~text["code"].where(_lasts)))
     fault = np.full(len(table), "", dtype=object)
     for reason, found in reversed(reasons.items()):
         flags = found if isinstance(found, np.ndarray) else pc.fill_null(found, False).to_numpy().astype(bool)
         fault[flags] = reason
-    # What the reader says counts before all, but a social-security number never stays.
+    # What the reader says counts before what is seen here, but a social-security number before all: it must not stay.
     said = table.column("fault")
-    if said.null_count < len(said):
-        remarks = said.to_numpy()
-        fault = np.where(pc.is_null(said).to_numpy() | (fault == NAMED), fault, remarks)
+    fault = np.where(pc.is_valid(said).to_numpy(), said.to_numpy(), fault)
+    fault[named] = NAMED
     return fault
 
 
@@ -202,6 +215,10 @@ def is_identifier(text: str | None) -> bool:
     return text is not None and IDENTIFIER.fullmatch("".join(text.split())) is not None
 
 
+def _lasts(code: str | None) -> bool:
+    return code is not None and any(concept.covers(code) for concept in LASTING)
+
+
 def _is_blank(text: str | None) -> bool:
     return text is None or not text.strip()
 
@@ -216,7 +233,8 @@ def _is_wrong(code: str | None) -> bool:
     return False
 
 
-def _names(code: str | None) -> bool:
+def is_identifying_code(code: str | None) -> bool:
+    """Return whether a code (``SYSTEM:value``) looks like a social-security number, system apart."""
     system, _, value = (code or "").partition(":")
     return system not in NUMBERED and is_identifier(value)
 
@@ -245,11 +263,11 @@ def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table,
         if concept is None:
             continue
         rows = rows[~np.isnan(value[rows])]
-        factor = concept.factor(units[key % len(units)])
-        if factor is None:
+        converted = concept.convert(value[rows], units[key % len(units)])
+        if converted is None:
             fault[rows] = "unit"
             continue
-        value[rows] *= factor
+        value[rows] = converted
         new_unit[rows] = concept.unit
         if concept.plausible:
             low, high = concept.plausible
@@ -268,7 +286,7 @@ def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table,
 def _unnamed(table: pa.Table, fault: npt.NDArray[np.object_]) -> pa.Table:
     """Return refused rows, those that seem to name somebody without what could."""
     named = pa.array(fault == NAMED)
-    for name in ("patient", "practice", "code", "where"):
+    for name in ("patient", "practice", "code", "unit", "where"):
         column = table.column(name)
         table = table.set_column(table.column_names.index(name), name, pc.if_else(named, None, column))
     return table

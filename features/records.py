@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,10 @@ TAKEN_BACK: Final = "taken-back.parquet"
 NEVER: Final = np.iinfo(np.int64).max
 #: Bits in which patients leave a mark to be counted by: enough for some ten millions.
 MARKS: Final = 1 << 23
+
+
+class AlteredRecords(ValueError):
+    """A file of a store that is not the one taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,12 @@ class Records:
         return datetime.fromisoformat(max(d["delivered_at"] for d in self.deliveries))
 
     @property
+    def kept_from(self) -> datetime | None:
+        """First day that a purge left; older rows are refused from then on, so that they do not come back."""
+        days = [purge["before"] for purge in self._manifest.get("purges", []) if purge["before"] is not None]
+        return datetime.fromisoformat(max(days)) if days else None
+
+    @property
     def digest(self) -> str:
         """SHA-256 over everything taken in and everybody left out; it changes with every delivery and objection."""
         return digest([self.deliveries, sorted(self.objections.pseudonyms)])
@@ -282,10 +292,11 @@ class Records:
             If a table cannot be understood, no row of the delivery can be kept, the name stands for something else, or
             the stream went past this day already.
         """
-        with _only_writer(self.path):
+        with only_writer(self.path):
             self._manifest = json.loads((self.path / self.MANIFEST).read_text(encoding="utf-8"))
             with tempfile.TemporaryDirectory(prefix=".incoming-", dir=self.path) as incoming:
-                delivery = Delivery(Path(incoming), len(self.shards), name, delivered_at, concepts)
+                kept_from = self.kept_from
+                delivery = Delivery(Path(incoming), len(self.shards), name, delivered_at, concepts, kept_from)
                 yield delivery
                 if complete is not None:
                     self._complete(delivery, complete)
@@ -306,7 +317,7 @@ class Records:
         if (self.path / folder).exists():  # moved in by a process that died before the manifest named it
             shutil.rmtree(self.path / folder)
         for file in [*delivery.folder.iterdir(), delivery.folder]:
-            _settle(file)  # the manifest must not outlive a power cut that its files did not
+            settle(file)  # the manifest must not outlive a power cut that its files did not
         delivery.folder.rename(self.path / folder)
         delivery.folder.mkdir()  # for the temporary folder's own clean-up
         manifest = {**self._manifest, "deliveries": [*self.deliveries, entry]}
@@ -356,7 +367,7 @@ class Records:
         return len(gone)
 
     def read(self, shard: int) -> Shard:
-        """Return one shard, merged over deliveries; raise ValueError if a file is not the one taken in."""
+        """Return one shard, merged over deliveries; raise `AlteredRecords` if a file is not the one taken in."""
         return Shard.from_table(self.table(shard))
 
     def table(self, shard: int) -> pa.Table:
@@ -367,12 +378,15 @@ class Records:
             table = table.filter(pc.invert(pc.is_in(table.column("patient"), value_set=objecting)))
         return table
 
+    def files(self, shard: int) -> dict[str, str]:
+        """Return the files of a shard, in the order they came: name, relative to the store, and digest."""
+        return {name: expected for entry in self.deliveries for name, expected in _of_shard(entry, shard)}
+
     def _tables(self, delivery: dict[str, Any], shard: int) -> Iterator[pa.Table]:
-        for name, expected in delivery["files"].items():
-            if Path(name).name.startswith(_part(shard)):
-                if digest((self.path / name).read_bytes()) != expected:
-                    raise ValueError(f"{self.path / name} was altered after it was taken in")
-                yield pq.read_table(self.path / name, schema=SCHEMA)
+        for name, expected in _of_shard(delivery, shard):
+            if digest((self.path / name).read_bytes()) != expected:
+                raise AlteredRecords(f"{self.path / name} was altered after it was taken in")
+            yield pq.read_table(self.path / name, schema=SCHEMA)
 
     def __iter__(self) -> Iterator[Shard]:
         """Yield the shards in order, one in memory at a time."""
@@ -382,23 +396,29 @@ class Records:
         unfinished = self.path / f".{self.MANIFEST}"
         with unfinished.open("w", encoding="utf-8") as file:
             json.dump(manifest, file, indent=1, sort_keys=True, ensure_ascii=False)
-        _settle(unfinished)
+        settle(unfinished)
         unfinished.replace(self.path / self.MANIFEST)
-        _settle(self.path)
+        settle(self.path)
 
 
 class Delivery:
     """A delivery being taken in: tables are sorted out, cut by shard and written as they come."""
 
     def __init__(
-        self, folder: Path, shards: int, name: str, delivered_at: datetime, concepts: Sequence[Concept]
+        self,
+        folder: Path,
+        shards: int,
+        name: str,
+        delivered_at: datetime,
+        concepts: Sequence[Concept],
+        kept_from: datetime | None = None,
     ) -> None:
         self.folder = folder
         self.entry: dict[str, Any] = {}
         self.about: dict[str, Any] = {}  # what the reader says of the delivery, for the manifest
         self.name, self.delivered_at = name, delivered_at
         self.taken_back = 0
-        self._shards, self._concepts = shards, concepts
+        self._shards, self._concepts, self._kept_from = shards, concepts, kept_from
         self._parts = 0
         self._rows = 0
         self._refused: Counter[str] = Counter()
@@ -420,11 +440,11 @@ class Delivery:
         part
             Its place in the delivery: the same delivery must number its tables in the same way.
         """
-        found = sort_out(frame, self.delivered_at, self._concepts)
+        found = sort_out(frame, self.delivered_at, self._concepts, self._kept_from)
         patient = pc.dictionary_encode(found.kept.column("patient")).combine_chunks()
-        mark = np.array([zlib.crc32(p.encode()) for p in patient.dictionary.to_pylist()], dtype=np.int64)
-        self._marks[mark % MARKS] = True
-        shard = (mark % self._shards)[patient.indices.to_numpy()] if len(found.kept) else np.empty(0, dtype=np.int64)
+        checksum = _checksums(patient.dictionary.to_pylist())
+        self._marks[checksum % MARKS] = True
+        shard = (checksum % self._shards)[patient.indices.to_numpy()] if len(found.kept) else checksum
         table = found.kept.append_column("shard", pa.array(shard))
         keys = [("shard", "ascending"), *((column, "ascending") for column in ORDER)]
         table = table.take(pc.sort_indices(table, sort_keys=keys))
@@ -505,7 +525,7 @@ def merge(tables: Sequence[pa.Table]) -> pa.Table:
     return found.cast(SCHEMA)
 
 
-def _settle(path: Path) -> None:
+def settle(path: Path) -> None:
     """Wait until a file, or what a folder lists, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -514,9 +534,23 @@ def _settle(path: Path) -> None:
         os.close(descriptor)
 
 
+def _of_shard(entry: dict[str, Any], shard: int) -> list[tuple[str, str]]:
+    """Return the files of a shard in a delivery: name and digest."""
+    return [(name, value) for name, value in entry["files"].items() if Path(name).name.startswith(_part(shard))]
+
+
 def _content(entry: dict[str, Any]) -> list[str]:
     """Return the digests of what was sent in a delivery."""
     return [value for name, value in entry["files"].items() if not name.endswith(TAKEN_BACK)]
+
+
+def shard_of(patients: Iterable[str], shards: int) -> npt.NDArray[np.int64]:
+    """Return the shard each patient's records are in, of a store that has so many."""
+    return _checksums(patients) % shards
+
+
+def _checksums(patients: Iterable[str]) -> npt.NDArray[np.int64]:
+    return np.array([zlib.crc32(patient.encode()) for patient in patients], dtype=np.int64)
 
 
 def _part(shard: int) -> str:
@@ -525,7 +559,7 @@ def _part(shard: int) -> str:
 
 
 @contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
+def only_writer(path: Path) -> Iterator[None]:
     """Hold the store's lock, so that two deliveries never write at once; readers need none."""
     with (path / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

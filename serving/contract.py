@@ -125,7 +125,7 @@ class ClinicalRecord(Closed):
             return system(code).value if system else code
         except InvalidCode:
             assert system is not None
-            form = f"a {system.title} code, which matches {system.pattern}"
+            form = f"a {system.title} code, which should {system.form}"
             raise PydanticCustomError("code", "{form}", {"form": form}) from None
 
     @field_validator("known_at")

@@ -13,7 +13,7 @@ from features.feature_set import FeatureSet
 from features.language import ExpressionError, age, days, exists
 from features.outcome import REASONS, Outcome
 from features.records import Records
-from features.store import FeatureStore, StaleFeatures
+from features.store import FeatureStore
 
 AS_OF = datetime(2012, 1, 1)
 EVENT_5Y = Outcome("cv", "Événement", "Event", MAJOR_CV_EVENT, DEATH, (LEFT,), 5.0, days(0))
@@ -117,24 +117,6 @@ def test_shards_and_order_do_not_matter(tmp_path, records):
     pd.testing.assert_frame_equal(one.index, two.index)
     np.testing.assert_array_equal(one.followup.duration, two.followup.duration)
     assert one.digest == two.digest
-
-
-def test_the_store_computes_once_and_notices_what_is_stale(tmp_path, records):
-    index = cohort().members(records, EVENT_5Y).index
-    features = FeatureSet("small", diabetes=exists(DIABETES), age=age())
-    store = FeatureStore(tmp_path / "features", records)
-    first = store.frame(features, index)
-    (file,) = (tmp_path / "features").glob("*.parquet")
-    again = store.frame(features, index)
-    pd.testing.assert_frame_equal(first, again)
-    shuffled = index.sample(frac=1, random_state=1)
-    assert store.frame(features, shuffled).index.equals(shuffled.index)
-    other = store.frame(FeatureSet("small", diabetes=exists(DIABETES)), index)
-    assert list(other) == ["diabetes"]
-    wrong = next(f for f in (tmp_path / "features").glob("*.parquet") if f != file)
-    file.write_bytes(wrong.read_bytes())
-    with pytest.raises(StaleFeatures, match="delete it"):
-        store.frame(features, index)
 
 
 def test_an_index_about_strangers_is_refused(tmp_path, records):

@@ -3,130 +3,258 @@
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any, get_args
 
 import numpy as np
-import pandas as pd
-from hypothesis import HealthCheck, find, given, settings
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features.columnar import evaluate_all
+from features import columnar
+from features.catalogue.concepts import CONSULTATION, SYSTOLIC_BP
 from features.feature_set import FeatureSet
-from features.language import NODES, Expression, Node, children, days, exists, from_dict, latest, to_dict, years
-from features.patient import evaluate
+from features.language import (
+    LEAVES,
+    NODES,
+    Age,
+    Aggregate,
+    Arithmetic,
+    Comparison,
+    Expression,
+    Node,
+    Statistic,
+    count,
+    days,
+    exists,
+    from_dict,
+    latest,
+    to_dict,
+    walk,
+    years,
+)
+from features.patient import evaluate_all
 from features.records import History, Record, Shard, to_microseconds
-from tests.generative.strategies import AS_OF, MOMENTS, PATIENTS, as_frame, expressions, histories, populations, records
+from tests.generative.strategies import (
+    AS_OF,
+    MOMENTS,
+    NODE_STRATEGIES,
+    PATIENTS,
+    SUPPLIED,
+    as_shard,
+    as_table,
+    expressions,
+    histories,
+    populations,
+    records,
+)
 
-generated = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+Moments = list[tuple[str, datetime]]
 
 
-def columnar(expression: Expression, frame: pd.DataFrame, moments: list[tuple[str, datetime]]) -> np.ndarray:
+def generated(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[[int], None]]:
+    """Make a promise a test on some generated examples, and a slow one on many."""
+
+    def test_of(promise: Callable[..., None]) -> Callable[[int], None]:
+        @pytest.mark.parametrize("examples", [40, pytest.param(250, marks=pytest.mark.slow)])
+        def test(examples: int) -> None:
+            limits = settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+            limits(given(*strategies)(promise))()
+
+        test.__doc__ = promise.__doc__
+        return test
+
+    return test_of
+
+
+def by_columns(wanted: list[Expression], shard: Shard, moments: Moments) -> list[bytes]:
     patients = np.array([patient for patient, _ in moments], dtype=object)
     as_of = np.array([to_microseconds(moment) for _, moment in moments], dtype=np.int64)
-    return evaluate_all([expression.node], Shard.from_frame(frame), patients, as_of)[0]
+    columns = columnar.evaluate_all([e.node for e in wanted], shard, patients, as_of)
+    return [bits(column.tolist()) for column in columns]
 
 
-def patientwise(expression: Expression, history: list[Record], as_of: datetime) -> float:
-    value = evaluate(expression.node, History(tuple(history)), as_of)
-    return math.nan if value is None else value
+def by_patient(wanted: list[Expression], history: list[Record], as_of: datetime) -> list[float]:
+    values = evaluate_all([e.node for e in wanted], History(tuple(history)), as_of)
+    return [math.nan if value is None else value for value in values]
 
 
-def same(left: float, right: float) -> bool:
-    return left == right or (math.isnan(left) and math.isnan(right))
+def bits(values: list[float]) -> bytes:
+    """Return the very bits of numbers, all missing values being one."""
+    return b"".join(struct.pack("<d", math.nan if math.isnan(value) else value) for value in values)
 
 
-def walk(node: Node) -> list[Node]:
-    return [node, *(below for child in children(node) for below in walk(child))]
-
-
+WANTED = st.lists(expressions(), min_size=1, max_size=4)
 ROWS = st.lists(st.tuples(st.sampled_from([*PATIENTS, "nobody"]), MOMENTS), min_size=1, max_size=6)
 
 
-@generated
-@given(expressions(), populations(), ROWS)
-def test_the_two_evaluators_agree(expression, population, rows):
-    column = columnar(expression, as_frame(population), rows)
-    for (patient, as_of), value in zip(rows, column, strict=True):
-        assert same(patientwise(expression, population.get(patient, []), as_of), value)
+@generated(WANTED, populations(), ROWS)
+def test_the_two_evaluators_agree(wanted, population, rows):
+    """One definition, two evaluators, the same bits: alone, or with other features that share its leaves."""
+    columns = by_columns(wanted, as_shard(population), rows)
+    expected = [by_patient(wanted, population.get(patient, []), as_of) for patient, as_of in rows]
+    for place, (expression, column) in enumerate(zip(wanted, columns, strict=True)):
+        assert column == bits([row[place] for row in expected]), str(expression)
 
 
-@generated
-@given(expressions(), histories(), st.lists(records(), min_size=1, max_size=8))
-def test_the_future_moves_no_feature(expression, history, more):
+@generated(WANTED, histories(), st.lists(records(), min_size=1, max_size=8))
+def test_the_future_moves_no_feature(wanted, history, more):
+    """What happened, became known or was taken back at as_of or later moves no feature, on either engine."""
     later = [
-        Record(r.happened_at, max(r.known_at, AS_OF + timedelta(days=i % 2)), r.code, r.value)
+        replace(r, known_at=max(r.known_at, AS_OF + timedelta(days=i % 2)), retracted_at=None)
         if i % 2
         else Record(AS_OF + timedelta(days=i), AS_OF + timedelta(days=i + 1), r.code, r.value)
         for i, r in enumerate(more)
     ]
-    assert all(r.known_at >= AS_OF for r in later)
     taken_back = [r if r.retracted_at else replace(r, retracted_at=max(r.known_at, AS_OF)) for r in history]
-    assert same(*(patientwise(expression, h, AS_OF) for h in (history, taken_back)))
-    before, after = (patientwise(expression, h, AS_OF) for h in (history, history + later))
-    assert same(before, after)
     row = [("ada", AS_OF)]
-    assert same(columnar(expression, as_frame({"ada": history + later}), row)[0], before)
+    before = bits(by_patient(wanted, history, AS_OF))
+    for after in (taken_back, history + later, later + history):
+        assert bits(by_patient(wanted, after, AS_OF)) == before
+        assert b"".join(by_columns(wanted, as_shard({"ada": after}), row)) == before
 
 
-@generated
-@given(expressions(), populations(), ROWS, st.randoms(use_true_random=False))
-def test_neither_row_order_nor_the_cut_into_shards_moves_a_feature(expression, population, rows, random):
-    frame = as_frame(population)
-    whole = columnar(expression, frame, rows)
-    shuffled = columnar(expression, frame.sample(frac=1, random_state=random.randrange(1000)), rows)
-    np.testing.assert_array_equal(whole, shuffled)
+@generated(WANTED, histories())
+def test_only_what_was_known_matters(wanted, history):
+    """A history cut down to what could be known at the time, by hand, gives the same features."""
+    known = [
+        replace(r, retracted_at=None)
+        for r in history
+        if max(r.happened_at, r.known_at) < AS_OF and not (r.retracted_at and r.retracted_at < AS_OF)
+    ]
+    assert bits(by_patient(wanted, known, AS_OF)) == bits(by_patient(wanted, history, AS_OF))
+
+
+@generated(WANTED, populations(), ROWS, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_neither_row_order_nor_the_cut_into_shards_and_blocks_moves_a_feature(wanted, population, rows, random, block):
+    table = as_table(population)
+    whole = by_columns(wanted, Shard.from_table(table), rows)
+    order = list(range(len(table)))
+    random.shuffle(order)
+    shuffled = Shard.from_table(table.take(pa.array(order, pa.int64())))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columnar, "BLOCK", block)
+        assert by_columns(wanted, shuffled, rows) == whole
     for position, (patient, as_of) in enumerate(rows):
-        alone = columnar(expression, frame[frame["patient"] == patient], [(patient, as_of)])
-        np.testing.assert_array_equal(whole[position : position + 1], alone)
+        alone = by_columns(wanted, as_shard({patient: population.get(patient, [])}), [(patient, as_of)])
+        assert alone == [column[8 * position : 8 * position + 8] for column in whole]
 
 
-@generated
-@given(expressions(), histories())
-def test_a_history_is_a_set_of_records_in_any_order(expression, history):
-    assert same(patientwise(expression, history, AS_OF), patientwise(expression, history[::-1], AS_OF))
+@generated(WANTED, histories())
+def test_a_history_is_a_set_of_records_in_any_order(wanted, history):
+    assert bits(by_patient(wanted, history, AS_OF)) == bits(by_patient(wanted, history[::-1], AS_OF))
 
 
-@generated
-@given(expressions())
-def test_expressions_travel_as_json(expression):
-    assert from_dict(to_dict(expression.node)) == expression.node
-    features = FeatureSet("generated", feature=expression)
+@generated(WANTED)
+def test_expressions_travel_as_json(wanted):
+    features = FeatureSet("generated", **{f"feature_{i}": expression for i, expression in enumerate(wanted)})
     again = FeatureSet.from_json(features.to_json())
     assert again.fingerprint == features.fingerprint
-    assert again["feature"].node == expression.node
+    assert again.to_json() == features.to_json()
+    for expression, feature in zip(wanted, again.values(), strict=True):
+        assert feature.node == expression.node
+        assert from_dict(to_dict(expression.node)) == expression.node
+        assert feature.definition == str(expression)
 
 
-def test_every_node_is_generated():
+@generated(WANTED, histories())
+def test_stale_is_not_recent(wanted, history):
+    """A window ends at as_of, wherever the last record is: what is older than the window might as well not be."""
+    for leaf in (node for expression in wanted for node in walk(expression.node) if isinstance(node, LEAVES)):
+        if isinstance(leaf, Age) or leaf.within is None or leaf.since or leaf.before or leaf.concept is SUPPLIED:
+            continue
+        start = AS_OF - timedelta(microseconds=leaf.within + getattr(leaf, "lasting", 0))
+        last = max((r.happened_at for r in history), default=start)
+        stale = [replace(r, happened_at=r.happened_at - (last - start) - timedelta(microseconds=1)) for r in history]
+        assert bits(by_patient([Expression(leaf)], stale, AS_OF)) == bits(by_patient([Expression(leaf)], [], AS_OF))
+
+
+def test_every_node_has_a_strategy():
+    assert set(NODE_STRATEGIES) == set(NODES.values())
+
+
+def drawn(strategy: st.SearchStrategy[Expression], many: int) -> list[Expression]:
+    found: list[Expression] = []
+
+    @settings(max_examples=many, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def draw(expression: Expression) -> None:
+        found.append(expression)
+
+    draw()
+    return found
+
+
+@pytest.mark.parametrize("kind", NODES.values(), ids=list(NODES))
+def test_the_strategy_of_a_node_makes_it(kind):
     """A node nobody generates is a node whose two evaluations nobody compares."""
-    for name, node in NODES.items():
-        found = find(
-            expressions(),
-            lambda e, node=node: any(isinstance(n, node) for n in walk(e.node)),
-            settings=settings(max_examples=5000, derandomize=True, database=None),
-        )
-        assert found is not None, name
+    for strategy in NODE_STRATEGIES[kind](0):
+        for expression in drawn(strategy, 10):
+            assert any(isinstance(node, kind) for node in walk(expression.node)), str(expression)
 
 
-def test_stale_is_not_recent():
-    """A window ends at as_of, wherever the patient's last record is."""
-    from features.catalogue.concepts import SYSTOLIC_BP
+@pytest.mark.slow
+def test_every_node_and_every_variant_of_it_is_generated():
+    seen: set[tuple[type[Node], Any]] = set()
+    for expression in drawn(expressions(), 1500):
+        for node in walk(expression.node):
+            seen.add((type(node), None))
+            for variant in ("statistic", "operator", "which", "measure", "nth", "where", "since", "before", "until"):
+                value = getattr(node, variant, None)
+                seen.add((type(node), value if isinstance(value, str) else (variant, bool(value))))
+    assert {(kind, None) for kind in NODES.values()} <= seen
+    assert {(Aggregate, statistic) for statistic in get_args(Statistic)} <= seen
+    assert {(Arithmetic, sign) for sign in "+-*/"} | {(Comparison, sign) for sign in ("==", "!=", "<", ">=")} <= seen
+    windowed = [kind for kind in NODES.values() if "since" in kind.__dataclass_fields__]
+    assert {(kind, (bound, True)) for kind in windowed for bound in ("since", "before", "where")} <= seen
 
-    old = [Record(AS_OF - timedelta(days=800), AS_OF - timedelta(days=800), "LOINC:8480-6", 150.0)]
+
+# The promises by hand, where the generated ones could pass for the wrong reason
+
+
+def measured(*moments: datetime) -> list[Record]:
+    return [Record(moment, moment, "LOINC:8480-6", 150.0) for moment in moments]
+
+
+def both(expression: Expression, history: list[Record], as_of: datetime) -> float:
+    value = by_patient([expression], history, as_of)[0]
+    assert by_columns([expression], as_shard({"ada": history}), [("ada", as_of)]) == [bits([value])]
+    return value
+
+
+def test_a_measurement_of_800_days_ago_is_not_one_of_2_years():
+    old = measured(AS_OF - timedelta(days=800))
     recent, ever = latest(SYSTOLIC_BP, within=years(2)), latest(SYSTOLIC_BP)
-    assert math.isnan(patientwise(recent, old, AS_OF))
-    assert math.isnan(columnar(recent, as_frame({"ada": old}), [("ada", AS_OF)])[0])
-    assert patientwise(ever, old, AS_OF) == 150.0
-    assert patientwise(recent, old, AS_OF - timedelta(days=100)) == 150.0
+    assert math.isnan(both(recent, old, AS_OF))
+    assert both(ever, old, AS_OF) == 150.0
+    assert both(recent, old, AS_OF - timedelta(days=100)) == 150.0
 
 
-def test_windows_are_half_open():
-    from features.catalogue.concepts import CONSULTATION
+@pytest.mark.parametrize(
+    ("offset", "inside"),
+    [(timedelta(days=10), True), (timedelta(days=10, microseconds=1), False), (timedelta(0), False)],
+)
+def test_a_window_has_its_start_in_it_and_not_its_end(offset, inside):
+    happened = AS_OF - offset
+    visit = [Record(happened, happened, "PRACTICE:consultation")]
+    assert both(exists(CONSULTATION, within=days(10)), visit, AS_OF) == inside
 
-    def at(happened: datetime) -> list[Record]:
-        return [Record(happened, happened, "PRACTICE:consultation")]
 
-    recent = exists(CONSULTATION, within=days(10))
-    for offset, expected in ((timedelta(days=10), 1), (timedelta(days=10, microseconds=1), 0), (timedelta(0), 0)):
-        assert patientwise(recent, at(AS_OF - offset), AS_OF) == expected
-        assert columnar(recent, as_frame({"ada": at(AS_OF - offset)}), [("ada", AS_OF)])[0] == expected
+@pytest.mark.parametrize(
+    ("offset", "inside"),
+    [(timedelta(days=5), False), (timedelta(days=5, microseconds=1), True), (timedelta(days=10), True)],
+)
+def test_until_is_not_in_the_window(offset, inside):
+    happened = AS_OF - offset
+    visit = [Record(happened, happened, "PRACTICE:consultation")]
+    assert both(count(CONSULTATION, within=days(10), until=days(5)), visit, AS_OF) == inside
+
+
+def test_a_letter_on_its_way_is_not_known():
+    letter = [Record(AS_OF - timedelta(days=9), AS_OF, "LOINC:8480-6", 190.0)]
+    assert both(exists(SYSTOLIC_BP), letter, AS_OF) == 0
+    assert both(exists(SYSTOLIC_BP), letter, AS_OF + timedelta(microseconds=1)) == 1

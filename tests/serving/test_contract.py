@@ -130,7 +130,7 @@ def test_every_system_is_known(system):
     codes = {
         "CIM10": "I21.9", "CISP2": "K86", "ATC": "C09AA05", "LOINC": "8480-6",
         "CCAM": "DDAF001", "SNOMED": "271649006", "PRACTICE": "birth",
-        "RXNORM": "83367", "CVX": "140", "NABM": "0552", "CIP13": "3400930000120", "SOURCE": "TA",
+        "RXNORM": "83367", "CVX": "140", "NABM": "0552", "CIP13": "3400930000120", "SOURCE": "TA", "NGAP": "G",
     }  # fmt: skip
     parsed(request(system=system, code=codes[system]))
 

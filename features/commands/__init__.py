@@ -1,0 +1,73 @@
+"""What ``python -m features`` can do, a module for each kind of work; and what its commands share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from features.records import Records
+
+#: Exit codes, by cause.
+OK, USAGE, INVALID, MISSING, DAMAGED = 0, 2, 3, 4, 5
+EXIT_CODES: Final = (
+    f"exit codes: {OK} done, {USAGE} usage, {INVALID} invalid input, {MISSING} a store or file missing or there "
+    f"already, {DAMAGED} a damaged store"
+)
+
+
+def say(line: str) -> None:
+    """Tell a person something; what a program reads goes to standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Pace:
+    """Tells long work's progress, once a second at most."""
+
+    def __init__(self) -> None:
+        self._began = self._said = time.monotonic()
+
+    def say(self, line: str, share: float) -> None:
+        """Say a line about work of which a share (0 to 1) is done, with how long the rest may take."""
+        now = time.monotonic()
+        if now - self._said >= 1 and 0 < share < 1:
+            self._said = now
+            say(f"{line}, about {(now - self._began) * (1 / share - 1):.0f} s left")
+
+    def rate(self, count: int) -> float:
+        """Return how many a second that makes so far."""
+        return count / max(time.monotonic() - self._began, 1e-9)
+
+
+def steps(what: str) -> Callable[[int, int], None]:
+    """Return a progress callback that says how many of how many are done."""
+    pace = Pace()
+    return lambda done, total: pace.say(f"{done:,} of {total:,} {what}", done / max(total, 1))
+
+
+def done(records: Records) -> int:
+    """Print where a store is and its digest."""
+    print(f"{records.path}  {records.digest}")
+    return OK
+
+
+def number_from_one(text: str) -> int:
+    """Read a number of at least one."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of 1 or more")
+    return number
+
+
+def moment(text: str) -> datetime:
+    """Read a day or moment, taken for UTC."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-03-01") from error
+    if read.tzinfo is not None:
+        raise argparse.ArgumentTypeError(f"{text!r} has a time zone: give it in UTC, without one")
+    return read

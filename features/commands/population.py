@@ -1,0 +1,49 @@
+"""``synthesise``: a synthetic population into a store."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from features.commands import EXIT_CODES, done, number_from_one, say, steps
+from features.records import Records
+from features.synthetic import synthesise
+
+
+def add_synthesise(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``synthesise``."""
+    parser.description = (
+        "Write the records of a synthetic French general-practice population, 2009 to 2025. The same numbers give the "
+        "same records. Interrupted, it goes on where it stopped when run again."
+    )
+    parser.epilog = f"example: python -m features synthesise --patients 20000 --into demo/records. {EXIT_CODES}"
+    parser.add_argument("--patients", type=number_from_one, default=20_000, help="how many (default: 20000)")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything (default: 0)")
+    parser.add_argument(
+        "--shards", type=number_from_one, default=8, help="files of the store; more for a million (default: 8)"
+    )
+    parser.add_argument("--into", type=Path, required=True, metavar="STORE", help="folder of the new store")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="write the true incidences to this Parquet file")
+    parser.set_defaults(command=_synthesise)
+
+
+def _synthesise(options: argparse.Namespace) -> int:
+    began = time.monotonic()
+
+    records = synthesise(
+        options.into,
+        patients=options.patients,
+        seed=options.seed,
+        shards=options.shards,
+        truth=options.truth,
+        progress=steps("patients"),
+    )
+    say(f"{options.patients:,} patients, {_rows(records):,} records in {time.monotonic() - began:.1f} s")
+    if options.truth:
+        say(f"true incidences: {options.truth}")
+    return done(records)
+
+
+def _rows(records: Records) -> int:
+    return sum(int(delivery["rows"]) for delivery in records.deliveries)

@@ -1,0 +1,172 @@
+"""A feature set as a page people can read, in French or English; it needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING, Final, Literal
+
+from features.language import Boolean, Category
+
+if TYPE_CHECKING:
+    from features.codes import Concept
+    from features.feature_set import Feature, FeatureSet
+
+Language = Literal["fr", "en"]
+NARROW: Final = "\u202f"
+
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    "kind": ("Vigie · variables", "Vigie · features"),
+    "fingerprint": ("empreinte", "fingerprint"),
+    "lead": (
+        "Chaque variable n’utilise que ce qui s’était produit et que le cabinet savait avant la date de l’estimation.",
+        "Each feature uses only what had happened and what the practice knew before the time of the estimate.",
+    ),
+    "features": ("Variables", "Features"),
+    "feature": ("Variable", "Feature"),
+    "unit": ("Unité", "Unit"),
+    "direction": ("Quand elle monte, le risque", "When it rises, the risk"),
+    "absence": ("Sans aucun enregistrement", "Without any record"),
+    "definition": ("Définition", "Definition"),
+    "concepts": ("Notions lues dans le dossier", "Concepts read from the record"),
+    "concept": ("Notion", "Concept"),
+    "codes": ("Codes", "Codes"),
+    "plausible": ("Valeurs plausibles", "Believable values"),
+    "source": ("Source", "Source"),
+    "-1": ("diminue", "falls"),
+    "0": ("monte ou diminue", "rises or falls"),
+    "1": ("monte", "rises"),
+    "unknown": ("inconnue : jamais mesurée", "unknown: never measured"),
+    "yes": ("oui, par absence", "yes, by absence"),
+    "no": ("non, par absence", "no, by absence"),
+    "condition": ("oui ou non", "yes or no"),
+    "to": ("à", "to"),
+    "years": ("ans", "years"),
+    "year": ("an", "year"),
+}
+
+STYLE: Final = """
+:root { --ink: #16202b; --soft: #4a5563; --line: #c9d1da; color-scheme: light; }
+* { box-sizing: border-box; }
+body {
+  margin: 0 auto; padding: 0 1.25rem 3rem; max-width: 72rem; background: #fff; color: var(--ink);
+  font: 1.0625rem/1.6 "Source Sans 3", "Segoe UI", system-ui, "Helvetica Neue", Arial, sans-serif;
+  overflow-wrap: break-word;
+}
+header p { color: var(--soft); margin: .25rem 0; }
+h1, h2 { line-height: 1.25; }
+h1 { font-size: clamp(1.6rem, 5vw, 2.25rem); margin: .5rem 0 .25rem; }
+h2 { font-size: 1.45rem; margin: 3rem 0 .75rem; padding-top: .75rem; border-top: 2px solid var(--ink); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9375rem; line-height: 1.4; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); }
+thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
+code { font: .8125rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; overflow-wrap: anywhere; }
+small { display: block; color: var(--soft); font-weight: 400; }
+@media print { html { font-size: 9.5pt; } body { max-width: none; padding: 0; } tr { break-inside: avoid; } }
+"""
+
+
+def page(features: FeatureSet, language: Language) -> str:
+    """Return the page: what each feature is, and the concepts they read."""
+
+    def say(key: str) -> str:
+        return _typeset(WORDS[key][language == "en"], language)
+
+    columns = ("feature", "unit", "direction", "absence", "definition")
+    about = ("concept", "unit", "plausible", "codes", "source")
+    return f"""<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{escape(features.name)} · {say("kind")}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<p>{say("kind")}</p>
+<h1>{escape(features.name)}</h1>
+<p>{say("fingerprint")} <code>{features.fingerprint}</code></p>
+</header>
+<main>
+<p>{say("lead")}</p>
+<h2>{say("features")}</h2>
+{_table([say(c) for c in columns], (_feature_row(f, language) for f in features.values()))}
+<h2>{say("concepts")}</h2>
+{_table([say(c) for c in about], (_concept_row(c, language) for c in features.concepts))}
+</main>
+</body>
+</html>
+"""
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [f"<tr><th scope='row'>{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>" for row in rows]
+    titles = "".join(f"<th scope='col'>{title}</th>" for title in head)
+    body = "\n".join([f"<thead><tr>{titles}</tr></thead>", "<tbody>", *lines, "</tbody>"])
+    return f"<div class='scroll' tabindex='0'><table>\n{body}\n</table></div>"
+
+
+def _feature_row(feature: Feature, language: Language) -> list[str]:
+    label = _typeset(feature.fr if language == "fr" else feature.en, language)
+    direction = _word(str(feature.direction), language)
+    unit = _word("condition", language) if feature.is_condition else _unit(feature.unit, language)
+    if isinstance(feature.node.type, Category):
+        unit = ", ".join(map(escape, feature.node.type.names))
+    return [
+        f"{label}<small><code>{escape(feature.name)}</code></small>",
+        unit,
+        direction,
+        _absence(feature, language),
+        f"<code>{escape(feature.definition)}</code>",
+    ]
+
+
+def _absence(feature: Feature, language: Language) -> str:
+    value, kind = feature.without_records, feature.node.type
+    if value is None:
+        return _word("unknown", language)
+    if isinstance(kind, Boolean):
+        return _word("yes" if value else "no", language)
+    if isinstance(kind, Category):
+        return escape(kind.names[int(value)])
+    return _number(value, language)
+
+
+def _concept_row(concept: Concept, language: Language) -> list[str]:
+    label = concept.fr if language == "fr" else concept.en
+    believable = f" {_word('to', language)} ".join(_number(v, language) for v in concept.plausible or ())
+    codes = ", ".join(str(code) for code in concept.codes)
+    return [
+        f"{_typeset(label, language)}<small><code>{escape(concept.name)}</code></small>",
+        _unit(concept.unit, language) or ", ".join(map(escape, concept.category_names)),
+        believable,
+        f"<code>{escape(codes)}</code>",
+        escape(concept.source),
+    ]
+
+
+def _word(key: str, language: Language) -> str:
+    return _typeset(WORDS[key][language == "en"], language)
+
+
+def _number(value: float, language: Language) -> str:
+    shown = f"{value:.15g}"
+    return shown.replace(".", ",") if language == "fr" else shown
+
+
+def _unit(unit: str | None, language: Language) -> str:
+    """Return a UCUM unit as people write it."""
+    if unit in (None, "1"):
+        return ""
+    if unit == "a":
+        return _word("years", language)
+    readable = unit.replace("[", "").replace("]", "").replace("umol", "µmol").replace("{", "(").replace("}", ")")
+    return escape(readable.removesuffix("/a") + (f"/{_word('year', language)}" if readable.endswith("/a") else ""))
+
+
+def _typeset(words: str, language: Language) -> str:
+    """Return text for a page; in French, the space before a colon does not break."""
+    return escape(words.replace(" :", f"{NARROW}:") if language == "fr" else words)
