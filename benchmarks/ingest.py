@@ -3,13 +3,13 @@
 A made-up delivery of 100 records a patient (visits, conditions, drugs, measurements) is written in both formats, taken
 in by the command line in a process of its own, and measured from its start to its end: reading, choice of codes,
 pseudonyms, units, sorting, writing, digests. Ten times as much is taken in as well: memory must stay flat. `meds_etl`
-and `fhir2meds` are timed on the same files where they are installed. Run with ``python -m benchmarks.ingest``.
+and `fhir2meds` are timed on the same files where they are installed (in an environment of their own: they need an old
+polars). Run with ``python -m benchmarks.ingest``.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import secrets
@@ -66,24 +66,41 @@ def write_omop(folder: Path, patients: int) -> None:
             "care_site": "SELECT i AS care_site_id FROM range(1, 101) r(i)",
             "person": f"""SELECT i AS person_id, CASE WHEN i % 2 = 0 THEN 8507 ELSE 8532 END AS gender_concept_id,
                 1930 + i % 60 AS year_of_birth, 1 + i % 12 AS month_of_birth, 1 + i % 28 AS day_of_birth,
-                1 + i % 100 AS care_site_id FROM range({patients}) r(i)""",
+                NULL::TIMESTAMP AS birth_datetime, 0 AS race_concept_id, 0 AS ethnicity_concept_id,
+                0 AS gender_source_concept_id, 1 + i % 100 AS care_site_id FROM range({patients}) r(i)""",
             "observation_period": f"""SELECT i AS observation_period_id, i AS person_id, DATE '2015-01-01' AS
                 observation_period_start_date, DATE '2024-12-31' AS observation_period_end_date
                 FROM range({patients}) r(i)""",
             "visit_occurrence": f"""SELECT i AS visit_occurrence_id, i // 20 AS person_id, 9202 AS visit_concept_id,
-                d AS visit_start_date, d AS visit_end_date
+                d AS visit_start_date, d::TIMESTAMP AS visit_start_datetime, d AS visit_end_date,
+                d::TIMESTAMP AS visit_end_datetime, 0 AS visit_source_concept_id, 'C' AS visit_source_value,
+                0 AS discharged_to_concept_id, 0 AS discharged_to_source_concept_id
                 FROM (SELECT i, {day} AS d FROM range({patients * 20}) r(i))""",
             "condition_occurrence": f"""SELECT i AS condition_occurrence_id, i // 15 AS person_id,
-                CASE WHEN random() < 0.7 THEN 320128 ELSE 201826 END AS condition_concept_id, {day} AS
-                condition_start_date FROM range({patients * 15}) r(i)""",
+                CASE WHEN random() < 0.7 THEN 320128 ELSE 201826 END AS condition_concept_id,
+                d AS condition_start_date, d::TIMESTAMP AS condition_start_datetime, NULL::DATE AS condition_end_date,
+                NULL::TIMESTAMP AS condition_end_datetime, (i // 15) * 20 + i % 20 AS visit_occurrence_id,
+                0 AS condition_source_concept_id, 'x' AS condition_source_value
+                FROM (SELECT i, {day} AS d FROM range({patients * 15}) r(i))""",
             "drug_exposure": f"""SELECT i AS drug_exposure_id, i // 25 AS person_id, 1545958 AS drug_concept_id,
-                {day} AS drug_exposure_start_date FROM range({patients * 25}) r(i)""",
-            "measurement": f"""SELECT i AS measurement_id, i // 40 AS person_id, {day} AS measurement_date,
+                d AS drug_exposure_start_date, d::TIMESTAMP AS drug_exposure_start_datetime,
+                d + 28 AS drug_exposure_end_date, (d + 28)::TIMESTAMP AS drug_exposure_end_datetime,
+                (i // 25) * 20 + i % 20 AS visit_occurrence_id, 0 AS drug_source_concept_id, 'x' AS drug_source_value
+                FROM (SELECT i, {day} AS d FROM range({patients * 25}) r(i))""",
+            "measurement": f"""SELECT i AS measurement_id, i // 40 AS person_id, d AS measurement_date,
+                d::TIMESTAMP AS measurement_datetime,
                 CASE i % 4 WHEN 0 THEN 4152194 WHEN 1 THEN 4154790 WHEN 2 THEN 3027114 ELSE 3007070 END AS
                 measurement_concept_id, CASE i % 4 WHEN 0 THEN 120 + floor(random() * 50) WHEN 1 THEN 70 +
                 floor(random() * 30) WHEN 2 THEN 180 + floor(random() * 80) ELSE 40 + floor(random() * 40) END AS
-                value_as_number, CASE WHEN i % 4 < 2 THEN 8876 ELSE 8840 END AS unit_concept_id
-                FROM range({patients * 40}) r(i)""",
+                value_as_number, NULL::BIGINT AS value_as_concept_id,
+                CASE WHEN i % 4 < 2 THEN 8876 ELSE 8840 END AS unit_concept_id,
+                (i // 40) * 20 + i % 20 AS visit_occurrence_id, 0 AS measurement_source_concept_id,
+                'x' AS measurement_source_value, 'x' AS unit_source_value, NULL::VARCHAR AS value_source_value
+                FROM (SELECT i, {day} AS d FROM range({patients * 40}) r(i))""",
+            "concept_relationship": """SELECT 1::BIGINT AS concept_id_1, 1::BIGINT AS concept_id_2,
+                'Maps to' AS relationship_id LIMIT 0""",
+            "cdm_source": """SELECT 'made up' AS cdm_source_name, '5.4' AS cdm_version, DATE '2025-01-01' AS
+                source_release_date, DATE '2025-01-01' AS cdm_release_date""",
         }
         for name, query in tables.items():
             connection.execute(f"COPY ({query}) TO '{folder / name}.parquet' (FORMAT parquet)")
@@ -216,29 +233,32 @@ def _kept(store: Path) -> int:
     return sum(delivery["rows"] for delivery in Records.open(store).deliveries)
 
 
-def peers(omop: Path, fhir: Path, records: int) -> dict[str, Result | str]:
-    """Time the peers that are installed on the same deliveries."""
+def peers(programs: Path, omop: Path, fhir: Path, records: int) -> dict[str, Result | str]:
+    """Time the peers that are installed on the same deliveries; they write files, and neither pseudonyms nor checks."""
     found: dict[str, Result | str] = {}
-    for name, module, folder, command in (
-        ("meds_etl", "meds_etl", omop, "meds_etl_omop"),
-        ("fhir2meds", "fhir2meds", fhir, "fhir2meds"),
-    ):
-        if importlib.util.find_spec(module) is None:
-            found[name] = "not installed"
-            continue
-        with tempfile.TemporaryDirectory() as place:
-            tool = Path(sys.executable).with_name(command)
+    with tempfile.TemporaryDirectory() as place:
+        for name, command in (
+            ("meds_etl_omop", [str(omop), f"{place}/omop", "--num_proc", str(os.cpu_count()), "--num_shards", "8"]),
+            ("fhir2meds", [f"raw_input_dir={fhir}", f"root_output_dir={place}/fhir"]),
+        ):
+            if not (programs / name).exists():
+                found[name] = "not installed"
+                continue
             try:
-                found[name] = measure([str(tool), str(folder), f"{place}/out"], lambda: records)
-            except (RuntimeError, OSError) as error:
-                found[name] = f"failed: {str(error).strip().splitlines()[-1][:80]}"
+                found[name] = measure([str(programs / name), *command], lambda: records)
+            except RuntimeError as error:
+                found[name] = f"fails: {str(error).strip().splitlines()[-1][:80]}"
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, default=10_000, help="of the smaller delivery (default: 10000)")
-    patients = parser.parse_args().patients
+    parser.add_argument(
+        "--peers", type=Path, default=Path(sys.executable).parent, help="folder where meds_etl_omop and fhir2meds are"
+    )
+    options = parser.parse_args()
+    patients = options.patients
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     print(f"{'':28}{'records':>12}{'seconds':>9}{'records/s':>12}{'memory MB':>11}")
     with tempfile.TemporaryDirectory() as place:
@@ -251,7 +271,7 @@ def main() -> None:
                 result = take_in(source, folder)
                 _row(f"vigie, {source}, {megabytes:,.0f} MB", result)
         records = patients * PER_PATIENT
-        for name, outcome in peers(deliveries["omop", 1], deliveries["fhir", 1], records).items():
+        for name, outcome in peers(options.peers, deliveries["omop", 1], deliveries["fhir", 1], records).items():
             _row(name, outcome) if isinstance(outcome, Result) else print(f"{name:28}{outcome}")
 
 

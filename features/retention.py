@@ -18,7 +18,7 @@ What becomes of the past
     `FeatureStore.prune` deletes them. Backups, and what was delivered, are for whoever purges to delete.
 
 What comes back
-    Nothing old: rows from before the day of the latest purge are refused at the door from then on, even where a practice
+    Nothing old: rows from before the day of the latest purge are refused at the door from then on, even when a practice
     sends its whole files again (`Records.kept_from`). People who object must be left out at the door too
     (`features.ingest`). A delivery sent again under its name is refused, as its content is not what is left of it.
 """
