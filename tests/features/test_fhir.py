@@ -24,7 +24,20 @@ from features.codes import SYSTEMS, parse_code
 from features.ingest import ingest
 from features.intake import InvalidRecords
 from features.records import Records
-from features.sources.fhir import FHIR, NOWHERE, Row, Surroundings, bundles, codings, each_resource, files, reader, rows
+from features.sources.fhir import (
+    FHIR,
+    NOWHERE,
+    Row,
+    Surroundings,
+    bundles,
+    codings,
+    each_resource,
+    files,
+    frames,
+    moments,
+    reader,
+    rows,
+)  # fmt: skip
 from features.sources.fhir import resources as one_by_one
 from features.sources.fhir.resources import READERS
 
@@ -309,6 +322,8 @@ def test_which_code_stands_for_a_fact(resource, code):
         ("urn:oid:2.16.840.1.113883.6.73", "C10AA05", "ATC:C10AA05"),
         ("urn:oid:2.16.840.1.113883.6.1", "8480-6", "LOINC:8480-6"),
         ("urn:oid:1.2.250.1.213.2.5", "QEQK001", "CCAM:QEQK001"),
+        # A CIP 13 is as long as a social-security number, and has its form.
+        ("http://data.esante.gouv.fr/ansm/medicament/CIP13", "3400936060234", "CIP13:3400936060234"),
         ("http://hl7.org/fhir/sid/icd-10-cm", "I10", "SOURCE:I10"),
         ("http://loinc.org", "tension", "SOURCE:tension"),
     ],
@@ -617,6 +632,7 @@ def positions(text: str, part: str) -> Iterator[int]:
         at = text.find(part, at + 1)
 
 
+@pytest.mark.slow
 def test_bundles_zip_and_bulk_export_give_the_same_records(synthea, tmp_path):
     chosen = some_bundles(synthea)
     folder = tmp_path / "folder"
@@ -954,7 +970,7 @@ RICH = [
 ]  # fmt: skip
 FAULTS = {
     value
-    for module in (bundles, codings, one_by_one)
+    for module in (bundles, codings, frames, moments, one_by_one)
     for name, value in vars(module).items()
     if name.isupper() and isinstance(value, str)
 }

@@ -25,8 +25,8 @@ from features.ingest import ingest
 from features.intake import SCHEMA, InvalidRecords
 from features.privacy import Objections
 from features.records import Records
-from features.sources import meds as module
-from features.sources.meds import MEDS, subjects_file, write_meds
+from features.sources.meds import MEDS, subjects_file, write_meds, writing
+from features.sources.meds import dataset as data_sets
 from features.synthetic import DELIVERED_AT, synthesise
 
 END = datetime(2025, 1, 1)
@@ -96,6 +96,7 @@ def codes_read(
 
 CODES_WRITTEN = (
     "PRACTICE:birth", "PRACTICE:death", "PRACTICE:death.cardiovascular", "PRACTICE:male", "PRACTICE:registered",
+    "PRACTICE:hospital_stay", "PRACTICE:insurance.long_term_illness", "CIM10:I2510", "CIM10:C169+0", "CVX:8",
     "CIM10:I21.9", "CIM10:Z99", "CISP2:K86", "ATC:C10AA05", "LOINC:8480-6", "LOINC:2093-3", "SNOMED:38341003",
     "SOURCE:MEDS_BIRTH", "SOURCE:SEX//male", "SOURCE:LAB//50912//mg/dL", "SOURCE:LOINC/8867-4", "SOURCE:a:b c",
     "SOURCE:ICD//10//I10", "SOURCE:RETRACTED//x", "SOURCE:CIM10//I10", "SOURCE:CONCEPT//statin",
@@ -257,7 +258,7 @@ def test_subjects_are_stable_numbers_that_name_nobody(population: Records, writt
 
 
 def test_two_patients_never_become_one(population: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BITS", 6)
+    monkeypatch.setattr(writing, "BITS", 6)
     with pytest.raises(ValueError, match="the same number"):
         write_meds(population, tmp_path / "meds", **NAMED)
     assert list(tmp_path.iterdir()) == []
@@ -449,11 +450,11 @@ def test_a_subject_nobody_knows_is_a_fault(written: Path, tmp_path: Path) -> Non
 
 
 def test_where_each_row_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ROWS", 2)
+    monkeypatch.setattr(data_sets, "ROWS", 2)
     folder = dataset(tmp_path / "d", [{"subject_id": 1, "time": END, "code": "HR"}] * 5)
     batches = list(MEDS.batches(str(folder), END))
     assert [where for batch in batches for where in batch.table.column("where").to_pylist()] == [
-        f"data/0.parquet, row {n}" for n in range(1, 6)
+        f"file 1, row {n}" for n in range(1, 6)
     ]
     assert [batch.read for batch in batches] == [0.4, 0.8, 1.0]
 

@@ -14,6 +14,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from features.ingest import ingest
 from features.intake import DELIVERED, InvalidRecords
 from features.records import Records
 from features.sources.omop import OMOP, ROWS, batches
-from features.sources.omop.vocabulary import Vocabulary, coded
+from features.sources.omop.vocabulary import Vocabulary, of_vocabulary
 
 DELIVERED_AT = datetime(2023, 1, 1, 12)
 Row = Mapping[str, Any]
@@ -385,6 +386,8 @@ def test_values_and_units(tmp_path: Path) -> None:
         ({"value_as_number": "1.5e2"}, 150.0, unit, None),
         ({"unit_concept_id": 0, "unit_source_value": "mmHg"}, 132.5, unit, None),
         ({"unit_concept_id": 0, "unit_source_value": "furlong"}, 132.5, "furlong", None),
+        ({"unit_concept_id": 0, "unit_source_value": "mm Hg"}, 132.5, unit, None),
+        ({"unit_concept_id": 0, "unit_source_value": "Jeanne Martin"}, 132.5, None, None),
         ({"unit_concept_id": 0, "unit_source_value": "see what the patient wrote below"}, 132.5, None, None),
         ({"unit_concept_id": None}, 132.5, None, None),
         ({"operator_concept_id": 4172703}, 132.5, unit, None),
@@ -573,7 +576,7 @@ def test_choice_of_code(above: Any, mapped: Any, fact: tuple[int, int, str | Non
     ],
 )
 def test_codes_of_vocabularies(vocabulary: str, written: str, expected: str | None) -> None:
-    assert coded(vocabulary, written) == expected
+    assert of_vocabulary(vocabulary, written) == expected
 
 
 # What holds the tables
@@ -628,23 +631,36 @@ def as_postgres(tables: Mapping[str, pa.Table], server: str, name: str) -> str:
     return address
 
 
-def test_every_container_gives_the_same_records(tmp_path: Path, server: str) -> None:
+def one_of_everything() -> Tables:
+    """Return a set with a row, or more, of every table."""
     measurements = [
         MEASUREMENT | {"measurement_id": number, "value_as_number": number / 8, "unit_source_value": "mmHg, assis"}
         for number in range(1, 50)
     ]
-    tables = cdm(measurement=measurements, death=[{"person_id": 1, "death_date": date(2020, 2, 3)}])
+    return cdm(measurement=measurements, death=[{"person_id": 1, "death_date": date(2020, 2, 3)}])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        as_csv,
+        partial(as_duckdb, schema="omop"),
+        pytest.param(as_duckdb, marks=pytest.mark.slow),
+        pytest.param(partial(as_csv, delimiter=";", bom=True), marks=pytest.mark.slow),
+        pytest.param(partial(as_csv, delimiter="\t"), marks=pytest.mark.slow),
+    ],
+)
+def test_every_container_gives_the_same_records(tmp_path: Path, write: Callable[[Tables, Path], str]) -> None:
+    tables = one_of_everything()
     expected = read(as_parquet(tables, tmp_path / "parquet"))
-    others = [
-        as_csv(tables, tmp_path / "csv"),
-        as_csv(tables, tmp_path / "semicolons", delimiter=";", bom=True),
-        as_csv(tables, tmp_path / "tabs", delimiter="\t"),
-        as_duckdb(tables, tmp_path / "main"),
-        as_duckdb(tables, tmp_path / "schema", "omop"),
-        as_postgres({name: arrow(rows) for name, rows in tables.items()}, server, "same"),
-    ]
-    for origin in others:
-        pd.testing.assert_frame_equal(read(origin), expected)
+    pd.testing.assert_frame_equal(read(write(tables, tmp_path / "other")), expected)
+
+
+@pytest.mark.slow
+def test_postgresql_gives_the_same_records(tmp_path: Path, server: str) -> None:
+    tables = one_of_everything()
+    address = as_postgres({name: arrow(rows) for name, rows in tables.items()}, server, "same")
+    pd.testing.assert_frame_equal(read(address), read(as_parquet(tables, tmp_path)))
 
 
 @pytest.mark.slow
@@ -660,6 +676,7 @@ def test_postgresql_of_gibleed(server: str, gibleed: Path, tmp_path: Path) -> No
     pd.testing.assert_frame_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_columns_of_postgresql_types(server: str) -> None:
     from adbc_driver_postgresql import dbapi
 
@@ -679,6 +696,7 @@ def test_columns_of_postgresql_types(server: str) -> None:
     assert records(frame, "condition")[0][5] is None
 
 
+@pytest.mark.slow
 def test_postgresql_that_does_not_answer(server: str) -> None:
     for address in ("postgresql:///postgres?host=/nowhere", server.replace("user=vigie", "user=nobody")):
         with pytest.raises(InvalidRecords, match="PostgreSQL refuses the connection"):
@@ -687,6 +705,7 @@ def test_postgresql_that_does_not_answer(server: str) -> None:
         read(server)
 
 
+@pytest.mark.slow
 def test_several_sets_on_one_server(server: str) -> None:
     from adbc_driver_postgresql import dbapi
 
@@ -735,6 +754,7 @@ def any_case(text: str) -> st.SearchStrategy[str]:
     return choices.map(lambda upper: "".join(c.upper() if u else c for c, u in zip(text, upper, strict=True)))
 
 
+@pytest.mark.slow
 @settings(max_examples=3)
 @given(st.data())
 def test_case_of_names_does_not_matter(data: st.DataObject) -> None:
@@ -848,7 +868,7 @@ def damaged(folder: Path) -> None:
         (broken("death.csv", "pers\xf6n_id,death_date\n".encode("latin-1")), "death.csv is not UTF-8"),
         (broken("death.csv", "person_id,death_date\n".encode("utf-16")), "death.csv is not UTF-8"),
         (broken("death.csv", b'"person_id,death_date\n1,2020-01-01\n'), "death.csv does not begin"),
-        (broken("death.csv", b"person_id,Person_ID,death_date\n"), "column person_id is there 2 times"),
+        (broken("death.csv", b"person_id,Person_ID,death_date\n"), "death.csv: columns 1 and 2 have the same name"),
         (broken("death.csv", b'person_id,death_date\n1,"' + b"x" * 40_000_000), "cannot be read"),
         (broken("provider.csv", b"provider_id,care_site_id\n1\n"), "provider.csv, line 2 cannot be read"),
         (broken("death.parquet", b""), "death.parquet cannot be read as Parquet"),
@@ -934,6 +954,19 @@ def test_lines_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     assert lost[["patient", "code", "happened_at"]].isna().all().all()
 
 
+def test_lines_of_parts_are_told_without_their_names(tmp_path: Path) -> None:
+    tables = cdm()
+    del tables["measurement"]
+    as_parquet(tables, tmp_path)
+    for name, rows in (("Alice", 1), ("Bob", 3)):
+        as_csv({name: [MEASUREMENT] * rows}, tmp_path / "measurement")
+        with (tmp_path / "measurement" / f"{name}.csv").open("a") as file:
+            file.write("1\n")
+    frame = read(tmp_path)
+    lost = frame[frame["fault"] == "the line cannot be read"]
+    assert lost["where"].tolist() == ["measurement, file 1, line 3", "measurement, file 2, line 5"]
+
+
 # What is promised of every source
 
 GARBAGE = st.one_of(
@@ -945,6 +978,7 @@ GARBAGE = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=3)
 @given(st.data())
 def test_every_row_is_a_record_or_a_fault(data: st.DataObject) -> None:
@@ -993,6 +1027,7 @@ def test_no_name_and_no_free_text_comes_through(tmp_path: Path) -> None:
     assert not any(word in str(text) for text in told for word in ("Jeanne", "Martin", "Lilas", "0612345678"))
 
 
+@pytest.mark.slow
 def test_the_same_batches_whatever_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many = 300_000
     as_parquet(cdm(visit_occurrence=[], measurement=[], person=[]), tmp_path)
@@ -1114,6 +1149,7 @@ def sql(query: str) -> list[tuple[Any, ...]]:
         return connection.sql(query).fetchall()
 
 
+@pytest.mark.slow
 def test_gibleed_row_by_row(gibleed: Path, of_gibleed: pd.DataFrame) -> None:
     frame = of_gibleed
     about = frame["where"].str.extract(r"^(\w+?)(?:_id|,)? ", expand=False)
@@ -1153,6 +1189,7 @@ def test_gibleed_row_by_row(gibleed: Path, of_gibleed: pd.DataFrame) -> None:
     assert not frame["where"].str.startswith("death").any()  # its only row is its header
 
 
+@pytest.mark.slow
 def test_gibleed_codes(gibleed: Path) -> None:
     """Without any concept in the catalogue each fact has its standard code."""
     frame = read(gibleed, datetime(2019, 8, 1), ())
@@ -1175,6 +1212,7 @@ def test_gibleed_codes(gibleed: Path) -> None:
         assert Counter(mine["code"]) == expected
 
 
+@pytest.mark.slow
 def test_gibleed_known_at(gibleed: Path, of_gibleed: pd.DataFrame) -> None:
     late = of_gibleed[of_gibleed["where"].str.startswith("condition")]
     late = late[late["known_at"] > late["happened_at"] + timedelta(days=1)]
@@ -1185,6 +1223,7 @@ def test_gibleed_known_at(gibleed: Path, of_gibleed: pd.DataFrame) -> None:
     assert len(late) == expected > 100
 
 
+@pytest.mark.slow
 def test_synthea_row_by_row(synthea: Path) -> None:
     frame = read(synthea)
     files = {file.stem.lower(): file for file in synthea.glob("*.csv")}
@@ -1222,6 +1261,7 @@ def test_synthea_row_by_row(synthea: Path) -> None:
     assert frame[frame["code"].str.startswith("PRACTICE:death")]["patient"].tolist() == ["7", "11", "23"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "read_rows", "faults"),
     [

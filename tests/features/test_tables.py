@@ -22,11 +22,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from features.catalogue.concepts import CONCEPTS
+from features import sources
+from features.codes import SYSTEMS, InvalidCode
 from features.ingest import ingest
 from features.intake import InvalidRecords
 from features.records import Records
-from features.sources import tables as module
 from features.sources.tables import (
     Coding,
     Condition,
@@ -38,12 +38,14 @@ from features.sources.tables import (
     Retraction,
     Text,
     Unit,
+    cells,
     read_mapping,
+    reader,
     tables,
-    unit_of,
+    toml,
 )
 
-EXAMPLES = Path(module.__file__).parent / "examples"
+EXAMPLES = Path(sources.__file__).parent / "examples"
 DELIVERED_AT = datetime(2025, 1, 15)
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -199,15 +201,32 @@ def test_the_example_says_where_each_row_is(example: Mapping) -> None:
     """Line 3 of the consultations goes on in line 4, so that the next row is in line 5."""
     rows = rows_of(example, EXAMPLES / "export")
     where = {row["where"] for row in rows if row["patient"] == "P003" and row["code"] == "PRACTICE:consultation"}
-    assert where == {"consultations_2024.csv, line 5"}
+    assert where == {"consultations*.csv, line 5"}
     faults = {row["where"]: row["fault"] for row in rows if row["fault"]}
     assert faults == {
-        "consultations_2024.csv, line 9": "value is not a number",
-        "consultations_2024.csv, line 12": "code not in the lookup",
+        "consultations*.csv, line 9": "value is not a number",
+        "consultations*.csv, line 12": "code not in the lookup",
         "resultats.csv, line 10": "value is not a number",
         "resultats.csv, line 12": "date not understood",
         "resultats.csv, line 13": "no value",
     }
+
+
+def test_a_file_is_told_by_its_name_in_the_mapping_alone(tmp_path: Path) -> None:
+    """What stands for the ``*``, or a folder, may be a patient."""
+    for name in ("Alice", "Bob"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"dossier {name}.csv").write_text(f"id;date;valeur\n{name};2024-01-01;?\n")
+    file = replace(FILE, name="dossier *.csv")
+    rows = rows_of(Mapping("m", (file,)), tmp_path)
+    assert [(row["patient"], row["where"]) for row in rows] == [
+        ("Alice", "dossier *.csv, file 1, line 2"),
+        ("Bob", "dossier *.csv, file 2, line 2"),
+    ]
+    (tmp_path / "Bob" / "dossier Bob.csv").write_text("id;date\n")
+    assert faults_of(lambda: rows_of(Mapping("m", (file,)), tmp_path)) == (
+        "dossier *.csv, file 2: column 'valeur' is missing"
+    )
 
 
 def test_the_example_becomes_records(example: Mapping, tmp_path: Path) -> None:
@@ -238,7 +257,7 @@ def test_the_example_becomes_records(example: Mapping, tmp_path: Path) -> None:
 def test_numbers_as_the_french_write_them(whole: int, decimals: int, blank: str, decimal: str) -> None:
     value = whole / 10**decimals
     text = f"{value:,.{decimals}f}".replace(",", "@").replace(".", decimal).replace("@", blank)
-    numbers, wrong = module._numbers(pa.array([text]), decimal)
+    numbers, wrong = cells.numbers(pa.array([text]), decimal)
     assert not wrong[0]
     assert numbers[0].as_py() == pytest.approx(value, abs=0, rel=1e-15)
 
@@ -277,7 +296,7 @@ def test_local_times_become_utc_as_the_standard_library_says(local: list[datetim
     assume(there_was)
     for way in ("%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"):
         texts = pa.array([moment.strftime(way) for moment in there_was])
-        found = module._moments(texts, replace(FORM, time_zone=zone))
+        found = cells.moments(texts, replace(FORM, time_zone=zone))
         assert [moment.item() for moment in found.utc] == [universal[m].replace(tzinfo=None) for m in there_was]
         assert [moment.item().date() for moment in found.day] == [moment.date() for moment in there_was]
         assert not found.alone.any()
@@ -289,7 +308,7 @@ def test_a_date_is_its_midnight_whatever_the_zone(dates: list[date]) -> None:
     texts = [f"{on.year:04}-{on.month:02}-{on.day:02}" for on in dates]
     texts += [f"{on.day:02}/{on.month:02}/{on.year:04}" for on in dates]
     for zone in ("Europe/Paris", "Pacific/Noumea"):
-        found = module._moments(pa.array(texts), replace(FORM, time_zone=zone))
+        found = cells.moments(pa.array(texts), replace(FORM, time_zone=zone))
         assert [moment.item() for moment in found.utc] == [datetime(*on.timetuple()[:3]) for on in dates] * 2
         assert found.alone.all()
 
@@ -333,19 +352,6 @@ def test_known_the_same_day_is_known_when_it_happened(tmp_path: Path) -> None:
         (datetime(2024, 3, 1, 23, 10), datetime(2024, 3, 1)),
         (datetime(2024, 3, 1), None),
     ]
-
-
-def test_units_by_their_usual_spellings() -> None:
-    spellings = {
-        "mmHg": "mm[Hg]", "mm Hg": "mm[Hg]", "g/l": "g/L", "G/L": "10*9/L", "µmol/l": "umol/L", "μmol/L": "umol/L",
-        "MMOL/L": "mmol/L", "kg/m²": "kg/m2", "UI/L": "[IU]/L", "/min": "/min", "mg/dl": "mg/dL",
-    }  # fmt: skip
-    assert {text: unit_of(text) for text in spellings} == spellings
-    assert unit_of("comprimé") is None
-    for concept in CONCEPTS:  # a unit that a concept accepts stays one that it accepts, worth the same
-        for unit in (concept.unit, *(unit for unit, _ in concept.conversions)):
-            if unit is not None:
-                assert concept.convert(7.0, unit_of(unit)) == concept.convert(7.0, unit)
 
 
 # --- Codes, conditions, retractions -----------------------------------------------------------------------
@@ -446,11 +452,11 @@ def test_practice_and_unit_from_columns(tmp_path: Path) -> None:
 
 # --- Files ------------------------------------------------------------------------------------------------
 
-cells = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff", exclude_categories=["Cs"]), max_size=8)
+content = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff", exclude_categories=["Cs"]), max_size=8)
 
 
 @settings(max_examples=50)
-@given(notes=st.lists(cells, max_size=12), end=st.sampled_from(["\n", "\r\n"]))
+@given(notes=st.lists(content, max_size=12), end=st.sampled_from(["\n", "\r\n"]))
 def test_lines_are_right_whatever_the_cells_hold(
     notes: list[str], end: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -468,7 +474,7 @@ def test_lines_are_right_whatever_the_cells_hold(
 
 
 def test_lines_with_quoted_newlines_over_several_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ROWS", 3)
+    monkeypatch.setattr(reader, "ROWS", 3)
     text = "id;note;date;valeur\n" + "".join(
         f'{n};"a{chr(10) * (n % 3)}b";2024-01-{n:02};{n}\n' + "\n" * (n % 2) for n in range(1, 20)
     )
@@ -544,8 +550,8 @@ def test_everything_wrong_with_the_files_is_said_at_once(tmp_path: Path) -> None
     assert said.split("\n") == [
         "absent.csv is not there: add it, or call it optional in the mapping",
         "oubli.csv is in no part of the mapping: map it, or list it as ignored",
-        "a1.csv: column 'date' is missing",
-        "a1.csv: column 'valeur' is missing",
+        "a*.csv: column 'date' is missing",
+        "a*.csv: column 'valeur' is missing",
         "lien.csv is a link out of the folder: copy the file in",
         "p.parquet: is not a Parquet file, or is cut short: copy it again",
     ]
@@ -606,13 +612,14 @@ def test_parquet_of_any_type(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_same_rows_in_any_number_of_batches(example: Mapping, monkeypatch: pytest.MonkeyPatch) -> None:
     def ordered(rows: Iterable[dict[str, Any]]) -> list[str]:
         return sorted(map(repr, rows))
 
     whole = rows_of(example, EXAMPLES / "export")
     assert whole == rows_of(example, EXAMPLES / "export")
-    monkeypatch.setattr(module, "ROWS", 7)
+    monkeypatch.setattr(reader, "ROWS", 7)
     shares = [batch.read for batch in tables(example).batches(str(EXAMPLES / "export"), DELIVERED_AT)]
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -622,7 +629,7 @@ def test_the_same_rows_in_any_number_of_batches(example: Mapping, monkeypatch: p
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ROWS", 8_192)
+    monkeypatch.setattr(reader, "ROWS", 8_192)
     peaks = []
     for many in (30_000, 120_000):
         file = tmp_path / str(many) / "f.csv"
@@ -761,7 +768,7 @@ def test_other_columns_are_not_taken_for_names(column: str) -> None:
     )
 )
 def test_any_toml_gives_a_mapping_or_its_faults(raw: Any) -> None:  # fmt: skip
-    reading = module._Reading(Path("nowhere"))
+    reading = toml.Reading(Path("nowhere"))
     mapping = reading.typed(Mapping, raw, "")
     assert (mapping is None) == bool(reading.faults)
 
@@ -799,7 +806,7 @@ def synthea_mapping() -> Mapping:
                 "PATIENT",
                 Fact((Coding(constant="PRACTICE:consultation"),), only=(Condition("ENCOUNTERCLASS", office),)),
                 Fact(
-                    (Coding("ENCOUNTERCLASS", "SOURCE"),),
+                    (Coding("ENCOUNTERCLASS", "SOURCE", lookup={"inpatient": "PRACTICE:hospital_stay"}),),
                     only=(Condition("ENCOUNTERCLASS", not_among=office),),
                 ),
             ),
@@ -845,15 +852,16 @@ def test_synthea_recounted(synthea: Path) -> None:
     expected["PRACTICE:death"] = sum(bool(patient["DEATHDATE"]) for patient in patients)
     for encounter in raw("encounters"):
         kind = encounter["ENCOUNTERCLASS"]
-        office = kind in ("ambulatory", "outpatient", "wellness")
-        expected["PRACTICE:consultation" if office else f"SOURCE:{kind}"] += 1
+        ours = dict.fromkeys(("ambulatory", "outpatient", "wellness"), "PRACTICE:consultation")
+        ours["inpatient"] = "PRACTICE:hospital_stay"
+        expected[ours.get(kind, f"SOURCE:{kind}")] += 1
     tables_of = {"conditions": "SNOMED", "procedures": "SNOMED", "medications": "RXNORM", "observations": "LOINC"}
     malformed: Counter[str] = Counter()
     for name, system in {**tables_of, "immunizations": "CVX"}.items():
         for row in raw(name):
             try:
-                expected[str(module.SYSTEMS[system](row["CODE"]))] += 1
-            except module.InvalidCode:
+                expected[str(SYSTEMS[system](row["CODE"]))] += 1
+            except InvalidCode:
                 malformed[f"{name}.csv"] += 1
     assert Counter(row["code"] for row in rows if row["code"]) == +expected
     found = Counter(row["where"].split(",")[0] for row in rows if row["fault"])

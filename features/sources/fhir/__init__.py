@@ -40,7 +40,8 @@ other name may be a person's, and the file is told by its position among the fil
 """
 
 from features.sources.fhir.bundles import NOWHERE, Surroundings, each_resource
+from features.sources.fhir.frames import Row
 from features.sources.fhir.reader import FHIR
-from features.sources.fhir.resources import Row, rows
+from features.sources.fhir.resources import rows
 
 __all__ = ["FHIR", "NOWHERE", "Row", "Surroundings", "each_resource", "rows"]

@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from features.catalogue.concepts import CONCEPTS
-from features.codes import SNOMED, SYSTEMS, CodeSystem, InvalidCode, measured
-from features.intake import is_identifier
+from features.codes import SYSTEMS, CodeSystem, measured
+from features.intake import NUMBERED, is_identifier
+from features.sources.choice import chosen, coded, own
+from features.sources.units import unit_of
 
 #: System and code of each coding of a CodeableConcept, in order: all that is ever read of one.
 Codings = tuple[tuple[str, str], ...]
@@ -41,8 +43,6 @@ ALSO_CALLED: Final = {
         "http://data.esante.gouv.fr/ansm/medicament/CIP13",
     ),
 }  # fmt: skip
-#: A code of the source: one word. Anything longer may be a sentence about somebody.
-ONE_WORD: Final = re.compile(r"[^\s@]{1,64}")
 
 NO_CODE_BUT_TEXT: Final = "its code is free text"
 NIR_AS_CODE: Final = "its code looks like a social-security number"
@@ -90,11 +90,8 @@ def choose(codings: Codings) -> Chosen:
     """Return the code that a concept covers; else the first of a known system; else the source's own."""
     if not codings:
         return Chosen(None)
-    known = [code for system, value in codings if (code := _standard(URIS.get(plain(system)), value)) is not None]
-    for code in known:
-        if any(concept.covers(code) for concept in CONCEPTS):
-            return Chosen(code, None, measured(CONCEPTS, code) is not None)
-    return Chosen(known[0]) if known else _own(codings)
+    code = chosen(found for system, value in codings if (found := _standard(URIS.get(plain(system)), value)))
+    return Chosen(code, None, measured(CONCEPTS, code) is not None) if code else _own(codings)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -134,20 +131,16 @@ def choose_answered(question: Codings, answer: Codings) -> Chosen:
 
 def _standard(system: CodeSystem | None, value: str) -> str | None:
     """Return the text of a code, None if it is not one of this system."""
-    if system is None or (is_identifier(value) and system is not SNOMED):  # whose long codes have a check digit
+    if system is None or (is_identifier(value) and system.name not in NUMBERED):
         return None
-    try:
-        return str(system(value.strip()))
-    except InvalidCode:
-        return None
+    return coded(system.name, value.strip())
 
 
 def _own(codings: Codings) -> Chosen:
     """Return the first of the source's codes that is one word, as a code of its own."""
     words = [value.strip() for _, value in codings]
-    kept = [word for word in words if ONE_WORD.fullmatch(word) and not is_identifier(word)]
-    if kept:
-        return Chosen(f"SOURCE:{kept[0]}")
+    if code := next((code for word in words if not is_identifier(word) and (code := own(word))), None):
+        return Chosen(code)
     return Chosen(None, NIR_AS_CODE if any(map(is_identifier, words)) else NO_CODE_BUT_TEXT)
 
 
@@ -189,43 +182,11 @@ NOTHING: Final = {
 }
 
 UCUM: Final = {"unitsofmeasure.org", "2.16.840.1.113883.6.8"}
-#: Other spellings of units, by the text in UCUM. Case matters: ``G/L`` is giga a litre, ``g/L`` grams.
-SPELLINGS: Final = {
-    "mm[Hg]": ("mmHg", "mm Hg", "mmhg", "MMHG", "mm[hg]"),
-    "cm[Hg]": ("cmHg", "cm Hg"),
-    "kg/m2": ("kg/m²", "kg/m^2", "kg/m*2"),
-    "/min": ("bpm", "1/min", "{beats}/min", "{Beats}/min", "beats/min", "battements/min", "batt/min", "/mn"),
-    "umol/L": ("µmol/L", "μmol/L", "µmol/l", "μmol/l", "umol/l"),
-    "mmol/L": ("mmol/l",),
-    "g/L": ("g/l",),
-    "g/dL": ("g/dl",),
-    "mg/L": ("mg/l",),
-    "mg/dL": ("mg/dl",),
-    "ug/L": ("µg/L", "μg/L", "µg/l", "μg/l", "ug/l"),
-    "ng/mL": ("ng/ml",),
-    "mL/min": ("ml/min", "ml/mn"),
-    "mL/min/{1.73_m2}": (
-        *("mL/min/1.73m2", "mL/min/1.73 m2", "mL/min/1.73m²", "mL/min/1.73 m²", "ml/min/1.73m2", "ml/min/1.73m²"),
-        *("mL/min/1,73m2", "mL/min/1,73 m2", "mL/min/1,73m²", "mL/min/1,73 m²", "ml/min/1,73m2", "ml/min/1,73m²"),
-        *("mL/min/1.73_m2", "mL/min/{1.73m2}", "mL/min/{1.73m^2}"),
-    ),
-    "10*9/L": ("G/L", "10^9/L", "Giga/L"),
-    "10*12/L": ("T/L", "10^12/L", "Tera/L"),
-    "[IU]/L": ("UI/L", "UI/l", "IU/L", "[iU]/L"),
-    "m[IU]/L": ("mUI/L", "mUI/l", "mIU/L", "m[iU]/L"),
-    "/d": ("/j", "/jour", "1/d", "cig/j", "cigarettes/jour", "cigarettes/day", "{cigarettes}/d", "{cigarettes}/day"),
-    "Cel": ("°C", "℃", "degC"),
-    "a": ("ans", "années", "years"),
-}  # fmt: skip
-UNITS: Final = {other: unit for unit, others in SPELLINGS.items() for other in others}
-ONE_UNIT: Final = re.compile(r"[^\s@]{1,32}")
 
 
 @lru_cache(maxsize=1 << 12)
-def unit_of(system: str, code: str, text: str) -> tuple[str | None, str | None]:
+def quantity_unit(system: str, code: str, text: str) -> tuple[str | None, str | None]:
     """Return the unit of a Quantity as UCUM text, and a fault if what is written there is no unit."""
     written = (code if code and (plain(system) in UCUM or not text) else text).strip()
-    unit = UNITS.get(written, written)
-    if not unit:
-        return None, None
-    return (unit, None) if ONE_UNIT.fullmatch(unit) else (None, UNIT_IS_TEXT)
+    unit = unit_of(written)
+    return unit, UNIT_IS_TEXT if written and unit is None else None

@@ -24,7 +24,8 @@ from features.intake import SCHEMA, InvalidRecords
 from features.sources.fhir.bundles import Found, Surroundings, each_resource, practice_of
 from features.sources.fhir.codings import Codings, codings
 from features.sources.fhir.files import File, Piece, files, pieces
-from features.sources.fhir.resources import KNOWN_AT, READERS, Row, is_replaced, rows
+from features.sources.fhir.frames import KNOWN_AT, Row
+from features.sources.fhir.resources import READERS, is_replaced, rows
 from features.sources.source import Batch, Source
 
 #: Rows of a batch, at least but for the last, and at most.

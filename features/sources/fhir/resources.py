@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
 
-from features.sources.fhir.bundles import DELETED, NOT_A_RESOURCE, NOWHERE, Surroundings, checked_id, patient_of
+from features.sources.fhir.bundles import DELETED, NOT_A_RESOURCE, NOWHERE, Surroundings, checked_id
 from features.sources.fhir.codings import (
     ABSENT,
     NEGATED,
@@ -21,26 +18,16 @@ from features.sources.fhir.codings import (
     choose_allergy,
     choose_answered,
     codings,
-    unit_of,
+    quantity_unit,
 )
+from features.sources.fhir.frames import KEPT, STATUS, TAKEN_BACK, Frame, Kind, Row, framed, modified
+from features.sources.fhir.moments import dated
 
-KNOWN_AT: Final = (
-    "when it was recorded by its issued, recordedDate, authoredOn, dateAsserted or recorded; else when it was last "
-    "updated, unless on the day of delivery, which is the export's own; else when it happened or, of observations, "
-    "encounters, acts and reports, was over; birth and sex from birth on; of a partial date, its end"
-)
-
-MODIFIED: Final = "a modifier extension that is not understood"
-RULES: Final = "implicit rules that are not understood"
-STATUS: Final = "no status, or one that is not understood"
 NOT_DONE: Final = "not done, or not yet"
 NOT_FINAL: Final = "result is not final"
 CANCELLED: Final = "cancelled"
 NOT_CONFIRMED: Final = "diagnosis is not confirmed"
 NOT_ORDERED: Final = "a proposal or plan, not an order"
-WRONG_DATE: Final = "date is not a date"
-PARTIAL: Final = "date is only a year or a month"
-TEXT_DATE: Final = "date is free text, an age or a schedule"
 NO_VALUE: Final = "no value"
 TEXT_VALUE: Final = "value is free text"
 SUBPOTENT: Final = "vaccine dose is subpotent"
@@ -49,22 +36,7 @@ RESULTS: Final = "report of a measurement: its results are read apart"
 NO_MEDICATION: Final = "its Medication is not in the delivery"
 DEATH: Final = "death without its date"
 WRONG_TYPE: Final = "an element is not of its type"
-
-
-class Row(NamedTuple):
-    """What a resource says of a patient: a fact or, where ``fault`` says why, something that could not become one.
-
-    Times are UTC, naive. A fact that is taken back is the fact itself with ``retracted_at``.
-    """
-
-    patient: str | None = None
-    happened_at: datetime | None = None
-    known_at: datetime | None = None
-    code: str | None = None
-    value: float | None = None
-    unit: str | None = None
-    retracted_at: datetime | None = None
-    fault: str | None = None
+REPLACED: Final = "its Patient was replaced by another"
 
 
 def rows(resource: Any, delivered_at: datetime, around: Surroundings = NOWHERE) -> list[Row]:
@@ -84,186 +56,6 @@ def rows(resource: Any, delivered_at: datetime, around: Surroundings = NOWHERE) 
         return [Row(fault=NOT_A_RESOURCE)]
     reader = READERS.get(kind)
     return [] if reader is None else list(reader(resource, delivered_at, around))
-
-
-# --- Times ------------------------------------------------------------------------------------------------
-
-
-class Moment(NamedTuple):
-    """A date or time as FHIR writes it: its first moment, and that by which it has surely come.
-
-    ``is_whole`` is false of a year or a month alone, ``is_day`` true of a day without a time.
-    """
-
-    first: datetime
-    last: datetime
-    is_whole: bool
-    is_day: bool = False
-
-
-WRITTEN: Final = re.compile(r"(\d{4})(?:-(\d\d)(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
-
-
-@lru_cache(maxsize=1 << 16)
-def moment(text: str) -> Moment | None:
-    """Return the moment that a date, dateTime or instant tells, UTC; a time without an offset is UTC already."""
-    if (match := WRITTEN.fullmatch(text)) is None:
-        return None
-    try:
-        if match[3]:
-            at = datetime.fromisoformat(text)
-            at = at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
-            return Moment(at, at, True, not match[4])
-        year, month = int(match[1]), int(match[2] or 1)
-        months = 1 if match[2] else 12
-        return Moment(
-            datetime(year, month, 1), datetime(year + (month + months > 12), (month + months - 1) % 12 + 1, 1), False
-        )
-    except (ValueError, OverflowError):
-        return None
-
-
-class When(NamedTuple):
-    """When something happened, and when it was over (of a partial date, has surely come), or why that is not known."""
-
-    happened: Moment | None = None
-    over: datetime | None = None
-    fault: str | None = None
-
-
-def _dated(resource: Mapping[str, Any], names: Sequence[str], keep_partial: bool) -> When:
-    """Return when it happened by the first of these elements that is there."""
-    fault = None
-    for name in names:
-        value = resource.get(name)
-        if value is None:
-            continue
-        if name.endswith(("String", "Age", "Range", "Timing")):
-            fault = TEXT_DATE
-            continue
-        if type(value) is dict:
-            begin, end = _moment(value.get("start")), _moment(value.get("end"))
-            at = begin or end
-            over = end.last if end else at.last if at else None
-        else:
-            at = _moment(value)
-            over = at.last if at else None
-        if at is None:
-            return When(fault=WRONG_DATE)
-        return When(at, over, None if at.is_whole or keep_partial else PARTIAL)
-    return When(fault=fault)
-
-
-def _moment(value: Any) -> Moment | None:
-    return moment(value) if type(value) is str and len(value) <= 48 else None
-
-
-# --- What all resources have in common --------------------------------------------------------------------
-
-KEPT: Final = "kept"
-TAKEN_BACK: Final = "taken back"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a type of resource says who, when and whether.
-
-    Attributes
-    ----------
-    statuses
-        What each status means: `KEPT`, `TAKEN_BACK`, or a fault.
-    dates
-        Elements that say when it happened, the first counts.
-    patient, recorded, code
-        Elements that say whose it is, when it was recorded, and what it is.
-    keep_partial
-        Whether a year or a month is date enough: of history it is, of measurements and contacts it is not.
-    takes_time
-        Whether it is known only when it is over.
-    """
-
-    statuses: Mapping[str, str]
-    dates: tuple[str, ...]
-    patient: str = "subject"
-    recorded: str | None = None
-    code: str = "code"
-    keep_partial: bool = False
-    takes_time: bool = False
-
-
-class Frame(NamedTuple):
-    """A record but for what it says."""
-
-    patient: str | None
-    happened_at: datetime | None
-    known_at: datetime | None
-    retracted_at: datetime | None = None
-    fault: str | None = None
-
-    def row(
-        self, code: str | None, value: float | None = None, unit: str | None = None, fault: str | None = None
-    ) -> Row:
-        """Return the record that says this, or with the first fault that was found."""
-        fault = self.fault or fault
-        if self.retracted_at is not None and fault is None and None in (self.patient, self.happened_at, code):
-            fault = DELETED
-        return Row(self.patient, self.happened_at, self.known_at, code, value, unit, self.retracted_at, fault)
-
-
-def _frame(
-    resource: Mapping[str, Any], kind: Kind, delivered_at: datetime, around: Surroundings, status: str | None = None
-) -> Frame:
-    """Return patient, dates and status of a resource; of several faults the first counts."""
-    if status is None:
-        status = _status(resource.get("status"), kind.statuses)
-    patient, fault = patient_of(resource.get(kind.patient), around)
-    when = _dated(resource, kind.dates, kind.keep_partial)
-    happened = when.happened
-    known, wrong = _known(resource, kind, when, delivered_at)
-    retracted = None
-    if status == TAKEN_BACK:
-        updated = _updated(resource)
-        retracted = updated.last if updated else delivered_at
-        known = min(known, retracted) if known else None
-    elif status != KEPT:
-        fault = status
-    fault = _modified(resource) or fault or when.fault or wrong
-    return Frame(patient, happened.first if happened else None, known, retracted, fault)
-
-
-def _status(status: Any, meanings: Mapping[str, str]) -> str:
-    return meanings.get(status, STATUS) if type(status) is str else STATUS
-
-
-def _modified(element: Mapping[str, Any]) -> str | None:
-    if element.get("modifierExtension"):
-        return MODIFIED
-    return RULES if element.get("implicitRules") else None
-
-
-def _updated(resource: Mapping[str, Any]) -> Moment | None:
-    meta = resource.get("meta")
-    return _moment(meta.get("lastUpdated")) if type(meta) is dict else None
-
-
-def _known(
-    resource: Mapping[str, Any], kind: Kind, when: When, delivered_at: datetime
-) -> tuple[datetime | None, str | None]:
-    """Return when a fact became known, by the rule of `KNOWN_AT`, or a fault."""
-    happened = when.happened
-    if kind.recorded and (written := resource.get(kind.recorded)) is not None:
-        recorded = _moment(written)
-        if recorded is None:
-            return None, WRONG_DATE
-        if happened and recorded.is_day and recorded.first.date() == happened.first.date():
-            return max(recorded.first, happened.first), None
-        return (recorded.first if recorded.is_whole else min(recorded.last, delivered_at)), None
-    updated = _updated(resource)
-    if updated and updated.last < datetime(delivered_at.year, delivered_at.month, delivered_at.day):
-        return updated.last, None
-    if happened is None or when.over is None:
-        return None, None
-    return min(when.over if kind.takes_time else happened.last, delivered_at), None
 
 
 def _elements(value: Any) -> list[Any]:
@@ -356,9 +148,9 @@ ORDERS: Final = {"order", "original-order", "reflex-order", "filler-order", "ins
 
 def _patient(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
     patient, fault = checked_id(resource.get("id"))
-    when = _dated(resource, ("birthDate",), keep_partial=True)
+    when = dated(resource, ("birthDate",), keep_partial=True)
     born = when.happened.first if when.happened else None
-    fault = _modified(resource) or (REPLACED if is_replaced(resource) else None) or fault or when.fault
+    fault = modified(resource) or (REPLACED if is_replaced(resource) else None) or fault or when.fault
     life = Frame(patient, born, born, fault=fault)
     yield life.row("PRACTICE:birth")
     sex = resource.get("gender")
@@ -367,7 +159,7 @@ def _patient(resource: Mapping[str, Any], delivered_at: datetime, around: Surrou
     elif sex is not None and type(sex) is not str:
         yield life.row(None, fault=WRONG_TYPE)
     if resource.get("deceasedDateTime") is not None:
-        death = _frame(resource, Kind({}, ("deceasedDateTime",)), delivered_at, around, KEPT)
+        death = framed(resource, Kind({}, ("deceasedDateTime",)), delivered_at, around, KEPT)
         yield death._replace(patient=patient, fault=fault or death.fault).row("PRACTICE:death")
     elif resource.get("deceasedBoolean") is True:
         yield life._replace(happened_at=None, known_at=None, fault=fault or DEATH).row("PRACTICE:death")
@@ -381,7 +173,7 @@ def is_replaced(patient: Mapping[str, Any]) -> bool:
 def _encounter(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
     kind = resource.get("class")
     code = kind.get("code") if type(kind) is dict else kind
-    frame = _frame(resource, KINDS["Encounter"], delivered_at, around)
+    frame = framed(resource, KINDS["Encounter"], delivered_at, around)
     if code is not None and type(code) is not str:
         yield frame.row(None, fault=WRONG_TYPE)
     else:
@@ -392,7 +184,7 @@ def _statement(resource: Mapping[str, Any], delivered_at: datetime, around: Surr
     """Yield the record of a resource that says one thing by a code: diagnosis, allergy, act, vaccine, cover."""
     kind = KINDS[resource["resourceType"]]
     status = _verified(resource) if kind.statuses is VERIFIED else None
-    frame = _frame(resource, kind, delivered_at, around, status)
+    frame = framed(resource, kind, delivered_at, around, status)
     what = codings(resource.get(kind.code))
     chosen = choose_allergy(what) if resource["resourceType"] == "AllergyIntolerance" else choose(what)
     yield _coded(frame, chosen, SUBPOTENT if resource.get("isSubpotent") else None)
@@ -411,7 +203,7 @@ def _coded(frame: Frame, chosen: Chosen, fault: str | None = None) -> Row:
 
 
 def _medication(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
-    frame = _frame(resource, KINDS[resource["resourceType"]], delivered_at, around)
+    frame = framed(resource, KINDS[resource["resourceType"]], delivered_at, around)
     intent = resource.get("intent") if resource["resourceType"] == "MedicationRequest" else "order"
     fault = NOT_DONE if resource.get("doNotPerform") else None
     if type(intent) is not str or intent not in ORDERS:
@@ -443,7 +235,7 @@ def _referenced_drug(resource: Mapping[str, Any], around: Surroundings) -> Codin
 
 
 def _report(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
-    frame = _frame(resource, KINDS["DiagnosticReport"], delivered_at, around)
+    frame = framed(resource, KINDS["DiagnosticReport"], delivered_at, around)
     chosen = choose(codings(resource.get("code")))
     yield _coded(frame, chosen, RESULTS if chosen.is_measured else None)
     for conclusion in _elements(resource.get("conclusionCode")):
@@ -455,7 +247,7 @@ def _report(resource: Mapping[str, Any], delivered_at: datetime, around: Surroun
             common = {name: resource[name] for name in (UNDATED if is_dated else COMMON) if name in resource}
             result = common | contained | ({} if is_kept else {"status": resource.get("status")})
             for row in _observation(result, delivered_at, around):
-                yield row._replace(fault=_modified(resource) or row.fault)
+                yield row._replace(fault=modified(resource) or row.fault)
 
 
 #: What a contained result has from its report, unless it says so itself.
@@ -464,7 +256,7 @@ COMMON: Final = (*UNDATED, *KINDS["DiagnosticReport"].dates)
 
 
 def _observation(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
-    frame = _frame(resource, KINDS["Observation"], delivered_at, around)
+    frame = framed(resource, KINDS["Observation"], delivered_at, around)
     if resource.get("focus") and frame.fault is None:
         frame = frame._replace(fault=SOMEBODY_ELSE)
     components = _elements(resource.get("component"))
@@ -499,7 +291,7 @@ def _said(frame: Frame, element: Mapping[str, Any]) -> Row:
         fault = None  # a panel whose members are observations of their own: that it was done
     else:
         fault = DELETED if frame.retracted_at else NO_VALUE
-    return frame.row(asked.code, value, unit, _modified(element) or asked.fault or fault)
+    return frame.row(asked.code, value, unit, modified(element) or asked.fault or fault)
 
 
 def _quantity(quantity: Any) -> tuple[float | None, str | None, str | None]:
@@ -510,7 +302,7 @@ def _quantity(quantity: Any) -> tuple[float | None, str | None, str | None]:
     system, code, text = (
         part[:64] if type(part := quantity.get(name)) is str else "" for name in ("system", "code", "unit")
     )
-    unit, wrong = unit_of(system, code, text)
+    unit, wrong = quantity_unit(system, code, text)
     return value, unit, fault or wrong
 
 
@@ -524,7 +316,6 @@ def _number(value: Any) -> tuple[float | None, str | None]:
     return (number, None) if math.isfinite(number) else (None, NOT_A_NUMBER)
 
 
-REPLACED: Final = "its Patient was replaced by another"
 Reader = Callable[[Mapping[str, Any], datetime, Surroundings], Iterator[Row]]
 READERS: Final[Mapping[str, Reader]] = {
     "Patient": _patient,

@@ -29,6 +29,9 @@ Values
     and so is a quantity that only ``value_source_value`` holds: which unit it is in is not said.
 Times
     Taken for UTC where they have no offset. The date counts where there is no time.
+Where
+    A row is told by its id or its position; a line that cannot be read, by its file: the table's name and, of several
+    parts, the position in the order of their names.
 Deaths
     Cardiovascular where the cause, or what is above it, belongs to cardiovascular disease in the catalogue.
 """
@@ -203,7 +206,7 @@ def _check(source: Container) -> None:
 
 
 def _check_version(connection: duckdb.DuckDBPyConnection) -> None:
-    for (version,) in connection.sql("SELECT DISTINCT version FROM origin ORDER BY version").fetchall():
+    for (version,) in connection.execute("SELECT DISTINCT version FROM origin ORDER BY version").fetchall():
         found = re.search(r"\d+\.\d+", version or "")
         if found and found.group() not in VERSIONS:
             raise InvalidRecords(
@@ -221,9 +224,8 @@ def _concepts_used(source: Container) -> Iterator[str]:
 
 
 def _lookup(connection: duckdb.DuckDBPyConnection, query: str, file: Path) -> Lookup:
-    rows = connection.sql(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
     with connection.sql(query).to_arrow_reader(ROWS) as reader:
-        return Lookup(file, rows, reader)
+        return Lookup(file, reader)
 
 
 def _records(table: str, source: Container, reading: Reading) -> Iterator[tuple[int, pa.Table]]:

@@ -60,6 +60,16 @@ def moment(column: str, kind: str) -> str:
     return f"CASE WHEN {cast} >= {FIRST_DATE} AND {cast} < {LAST_DATE} THEN {cast} END"
 
 
+#: SQL of a column that is not there.
+ABSENT: Final[Mapping[Cast, str]] = {
+    whole: "NULL::BIGINT",
+    number: "NULL::DOUBLE",
+    text: "NULL::VARCHAR",
+    given: "false",
+    moment: "NULL::TIMESTAMP",
+}
+
+
 def _plain(column: str, kind: str) -> str:
     return column if _is_number(kind) or kind == "VARCHAR" else f"CAST({column} AS VARCHAR)"
 
@@ -111,9 +121,7 @@ class Container(ABC):
     def scan(self, table: str, wanted: Wanted, *, distinct: bool = False) -> str:
         """Return a query, in brackets, of what is wanted of a table; it can be run once. What is not there is null."""
         if table not in self.columns:
-            nulls = ", ".join(
-                f"{cast('NULL::VARCHAR', 'VARCHAR')} AS {quoted(name)}" for name, (_, cast) in wanted.items()
-            )
+            nulls = ", ".join(f"{ABSENT[cast]} AS {quoted(name)}" for name, (_, cast) in wanted.items())
             return f"(SELECT {nulls} LIMIT 0)"
         there = self.columns[table]
         columns = sorted({there[column] for column, _ in wanted.values() if column in there})
@@ -123,7 +131,7 @@ class Container(ABC):
         items = []
         for name, (column, cast) in wanted.items():
             real = there.get(column)
-            sql = cast("NULL::VARCHAR", "VARCHAR") if real is None else cast(quoted(real), kinds[real])
+            sql = ABSENT[cast] if real is None else cast(quoted(real), kinds[real])
             items.append(f"{sql} AS {quoted(name)}")
         rows = f"FROM {relation} {self._headers.get(table, '')}"
         return f"(SELECT {'DISTINCT ' if distinct else ''}{', '.join(items)} {rows})"
@@ -135,7 +143,9 @@ class Container(ABC):
             if not reals or not set(needed).isdisjoint(self.columns[table]):
                 continue
             items = ", ".join(f"CAST({quoted(real)} AS VARCHAR)" for real in reals)
-            rows = self.connection.sql(f"SELECT {items} FROM {self._relation(table, reals, False)} LIMIT 1").fetchall()
+            rows = self.connection.execute(
+                f"SELECT {items} FROM {self._relation(table, reals, False)} LIMIT 1"
+            ).fetchall()
             for row in rows:
                 names = {name.strip().lower(): real for name, real in zip(row, reals, strict=True) if name}
                 if set(needed) <= set(names):

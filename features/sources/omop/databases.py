@@ -34,7 +34,7 @@ class DuckDBFile(Container):
             raise InvalidRecords(
                 [f"{file.name} cannot be opened: it is damaged, or in use by another program"]
             ) from error
-        found = connection.sql("""
+        found = connection.execute("""
             SELECT schema_name, table_name, column_name FROM duckdb_columns() WHERE database_name = 'cdm' ORDER BY ALL
         """).fetchall()
         schemas, self.columns = _choose(found, known, [], "keep one of them")
@@ -42,7 +42,7 @@ class DuckDBFile(Container):
 
     def rows(self, table: str) -> int:
         """Return how many rows a table has."""
-        return int(self.connection.sql(f"SELECT count(*) FROM {self._names[table]}").fetchall()[0][0])
+        return int(self.connection.execute(f"SELECT count(*) FROM {self._names[table]}").fetchall()[0][0])
 
     def _relation(self, table: str, columns: Sequence[str], distinct: bool) -> str:
         return self._names[table]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.records import to_microseconds
+from features.sources.columns import combinations
 from features.sources.omop.containers import Wanted, given, moment, number, text, whole
 from features.sources.omop.vocabulary import Vocabulary
 
@@ -136,22 +136,18 @@ class Lookup:
     Parameters
     ----------
     file
-        Where to keep them.
-    rows
-        How many there are.
+        Where to keep them, but for its suffix.
     batches
-        Ids, sorted and each once, and their numbers.
+        Ids, sorted and each once, and their numbers, both of 64 bits.
     """
 
-    def __init__(self, file: Path, rows: int, batches: Iterator[pa.RecordBatch]) -> None:
-        # An empty file cannot be mapped.
-        self._pairs = np.memmap(file, np.int64, "w+", shape=(2, max(rows, 1)))
-        self._ids, self._numbers = self._pairs[:, :rows]
-        done = 0
-        for batch in batches:
-            for row, column in enumerate(batch.columns):
-                self._pairs[row, done : done + len(batch)] = column.to_numpy()
-            done += len(batch)
+    def __init__(self, file: Path, batches: Iterable[pa.RecordBatch]) -> None:
+        columns = file.with_suffix(".ids"), file.with_suffix(".numbers")
+        with columns[0].open("wb") as ids, columns[1].open("wb") as numbers:
+            for batch in batches:
+                batch.column(0).to_numpy().tofile(ids)
+                batch.column(1).to_numpy().tofile(numbers)
+        self._ids, self._numbers = map(_mapped, columns)
 
     def find(self, ids: pa.ChunkedArray) -> tuple[npt.NDArray[np.bool_], Integers]:
         """Return which ids are there, and their numbers; 0 for the others."""
@@ -162,6 +158,11 @@ class Lookup:
         position = np.minimum(np.searchsorted(self._ids, wanted), len(self._ids) - 1)
         found = there & (self._ids[position] == wanted)
         return found, np.where(found, self._numbers[position], 0)
+
+
+def _mapped(file: Path) -> Integers:
+    # An empty file cannot be mapped.
+    return np.memmap(file, np.int64, "r") if file.stat().st_size else np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +232,7 @@ class Reading:
     def _codes(self, facts: Facts, rows: pa.Table) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
         """Return the code of each row, and which rows deny what they are about."""
         names = ["concept", "source_concept", "source_value", *(["answer"] if facts.measured else [])]
-        which, distinct = _distinct(rows, names)
+        which, distinct = combinations([rows.column(name) for name in names])
         codes: list[str | None] = []
         denied: list[bool] = []
         for concept, source_concept, source_value, *answer in distinct:
@@ -246,19 +247,7 @@ class Reading:
 
     def _values(self, rows: pa.Table) -> dict[str, Any]:
         """Return the values of rows, and their units where there is a value."""
-        which, distinct = _distinct(rows, ["unit_concept", "unit_source"])
+        which, distinct = combinations([rows.column("unit_concept"), rows.column("unit_source")])
         units = pa.array([self.vocabulary.unit(*pair) for pair in distinct], pa.string()).take(pa.array(which))
         value = rows.column("number")
         return {"value": value, "unit": pc.if_else(pc.is_valid(value), units, None)}
-
-
-def _distinct(rows: pa.Table, names: list[str]) -> tuple[npt.NDArray[np.intp], list[tuple[Any, ...]]]:
-    """Return which distinct combination of columns each row has, and the combinations."""
-    key: npt.NDArray[np.intp] = np.zeros(len(rows), dtype=np.intp)
-    encoded = [pc.dictionary_encode(rows.column(name), null_encoding="encode").combine_chunks() for name in names]
-    for column in encoded:
-        key, _ = pd.factorize(key * max(len(column.dictionary), 1) + column.indices.to_numpy())
-    first = np.empty(key.max(initial=-1) + 1, dtype=np.intp)
-    first[key[::-1]] = np.arange(len(key) - 1, -1, -1)
-    combinations = zip(*(column.take(pa.array(first)).to_pylist() for column in encoded), strict=True)
-    return key, list(combinations)

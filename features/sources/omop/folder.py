@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +48,7 @@ class Folder(Container):
             except InvalidRecords as error:
                 faults += error.faults
                 continue
-            times = Counter(name.lower() for name in names)
-            faults += [f"{files[0].name}: column {name} is there {n} times" for name, n in times.items() if n > 1]
+            faults += [f"{files[0].name}: {fault}" for fault in _same_names(names)]
             self.columns[table] = {name.lower(): name for name in names}
         if faults:
             raise InvalidRecords(faults)
@@ -103,10 +101,14 @@ class Folder(Container):
     def _lines(self, table: str, file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield a CSV file's rows as text; lines that are no row of the table are counted and noted."""
         dialect = self._dialects[table]
+        # The names of parts may be those of patients.
+        place = (
+            f"{table}.csv" if len(self._files[table]) == 1 else f"{table}, file {self._files[table].index(file) + 1}"
+        )
 
         def note(line: Any) -> str:
             # A quotation mark that is not closed runs into the lines below: they are lost with it.
-            self._note(table, f"{file.name}, line {line.number}", 1 + line.text.count("\n"))
+            self._note(table, f"{place}, line {line.number}", 1 + line.text.count("\n"))
             return "skip"
 
         reader = pyarrow.csv.open_csv(
@@ -131,7 +133,7 @@ class Folder(Container):
         for batch in reader:
             wrong, lines = _suspect(batch)
             for position in np.flatnonzero(wrong):
-                self._note(table, f"{file.name}, readable row {row + position + 1}", int(lines[position]))
+                self._note(table, f"{place}, readable row {row + position + 1}", int(lines[position]))
             row += len(batch)
             yield batch.filter(pa.array(~wrong)).cast(_texts(columns))
 
@@ -168,6 +170,14 @@ def _dialect(file: Path) -> _Dialect:
     except csv.Error as error:
         raise InvalidRecords([f"{file.name} does not begin with the names of its columns"]) from error
     return _Dialect(tuple(name.strip() for name in names), delimiter, quotes)
+
+
+def _same_names(names: Sequence[str]) -> Iterator[str]:
+    """Yield which columns have the same name; that is not told, without a header it is a value of the first row."""
+    places: dict[str, list[str]] = {}
+    for position, name in enumerate(names, start=1):
+        places.setdefault(name.lower(), []).append(str(position))
+    yield from (f"columns {' and '.join(same)} have the same name" for same in places.values() if len(same) > 1)
 
 
 def _is_parquet(file: Path) -> bool:

@@ -51,7 +51,6 @@ DEATH: Final[Wanted] = {
     "cause": ("cause_concept_id", whole),
     "source_cause": ("cause_source_concept_id", whole),
 }
-CAUSES: Final[Wanted] = {name: DEATH[name] for name in ("cause", "source_cause")}
 SOURCE: Final[Wanted] = {
     "name": ("cdm_source_abbreviation", text),
     "version": ("cdm_version", text),
@@ -179,7 +178,7 @@ def registrations_and_departures() -> str:
 
 def endings(connection: duckdb.DuckDBPyConnection, vocabulary: Vocabulary) -> str:
     """Return the query of deaths, known at the delivery: OMOP does not say how or when one was learnt of."""
-    causes = connection.sql("""
+    causes = connection.execute("""
         SELECT DISTINCT coalesce(cause, 0), coalesce(source_cause, 0) FROM deaths ORDER BY ALL
     """).fetchall()
     connection.execute("CREATE TEMP TABLE causes (cause BIGINT, source_cause BIGINT, code VARCHAR)")

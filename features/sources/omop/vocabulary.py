@@ -10,8 +10,10 @@ from typing import Final
 import duckdb
 
 from features.catalogue.concepts import CARDIOVASCULAR_DISEASE, MAJOR_CV_EVENT
-from features.codes import SYSTEMS, Concept, InvalidCode
+from features.codes import Concept
+from features.sources.choice import chosen, coded
 from features.sources.omop.containers import Container, Wanted, text, whole
+from features.sources.units import unit_of
 
 #: Code systems of OMOP's vocabularies. ICD10CM is American and not CIM-10: its three characters mean the same, further
 #: ones may not, and only codes of CIM-10's form are taken (not C7A.0, for one).
@@ -51,35 +53,9 @@ CONTACTS: Final = {
 }
 #: An observation with one of these answers says that something is not there.
 NO: Final = frozenset({"LOINC:LA32-8", "LOINC:LA9634-2", "SNOMED:373067005", "SNOMED:2667000"})
-#: Other spellings of UCUM units, in lower case.
-UCUM: Final = {
-    "mmhg": "mm[Hg]",
-    "mm hg": "mm[Hg]",
-    "cmhg": "cm[Hg]",
-    "mg/dl": "mg/dL",
-    "g/dl": "g/dL",
-    "ug/l": "ug/L",
-    "µg/l": "ug/L",
-    "mg/l": "mg/L",
-    "g/l": "g/L",
-    "mmol/l": "mmol/L",
-    "µmol/l": "umol/L",
-    "μmol/l": "umol/L",
-    "umol/l": "umol/L",
-    "kg/m²": "kg/m2",
-    "kg/m^2": "kg/m2",
-    "kg/m2": "kg/m2",
-    "bpm": "/min",
-    "beats/min": "/min",
-    "/minute": "/min",
-    "/day": "/d",
-    "ml/min/1.73m2": "mL/min/{1.73_m2}",
-    "ml/min/1.73m²": "mL/min/{1.73_m2}",
-}
 #: A source value is taken for a code if it looks like one: no spaces, at least a digit, short. Anything else may be
 #: free text, or a name, and stays where it is.
 CODE: Final = re.compile(r"(?=\S*\d)[A-Za-z0-9][A-Za-z0-9.:_/^*+-]{0,29}")
-UNIT: Final = re.compile(r"\S{1,40}( \S{1,10})?")
 
 NAMED: Final[Wanted] = {
     "id": ("concept_id", whole),
@@ -130,7 +106,7 @@ class Vocabulary:
             self._written[concept] = written
             if vocabulary.lower() == "ucum":
                 self._units[concept] = written
-            elif code := coded(vocabulary, written):
+            elif code := of_vocabulary(vocabulary, written):
                 self._codes[concept] = code
         self._covers = cache(lambda code: any(concept.covers(code) for concept in concepts))
         self._mapped = _grouped(mapped)
@@ -162,21 +138,18 @@ class Vocabulary:
             WHERE vocabulary IS NOT NULL AND code IS NOT NULL AND id <> 0
                 AND id IN (SELECT id FROM used UNION ALL SELECT up FROM above)
         """)
-        named = connection.sql("FROM named ORDER BY ALL").fetchall()
-        above = connection.sql("""
+        named = connection.execute("FROM named ORDER BY ALL").fetchall()
+        above = connection.execute("""
             SELECT above.id, up FROM above JOIN named ON named.id = up ORDER BY above.id, levels, vocabulary, code, up
         """).fetchall()
-        return cls(named, above, connection.sql("FROM mapped ORDER BY ALL").fetchall(), concepts)
+        return cls(named, above, connection.execute("FROM mapped ORDER BY ALL").fetchall(), concepts)
 
     def fact(self, concept: int, source_concept: int, source_value: str | None) -> str | None:
         """Return a fact's code: one that the catalogue covers, else one of a known system, else the source's own."""
         ids = self._ids(concept, source_concept)
-        codes = [self._codes[one] for one in ids if one in self._codes]
-        above = (self._codes[up] for one in ids for up in self._above.get(one, ()) if up in self._codes)
-        if covered := next(filter(self._covers, (*codes, *above)), None):
-            return covered
-        if codes:
-            return codes[0]
+        above = (up for one in ids for up in self._above.get(one, ()))
+        if code := chosen((self._codes[one] for one in (*ids, *above) if one in self._codes), self._covers):
+            return code
         written = (source_value, self._written.get(source_concept), self._written.get(concept))
         own = next((value for value in written if value and CODE.fullmatch(value)), None)
         any_id = concept or source_concept
@@ -204,8 +177,7 @@ class Vocabulary:
         """Return a unit as UCUM writes it, or as the source does if it is not known to be one of those."""
         if concept in self._units:
             return self._units[concept]
-        written = (source_value or "").strip()
-        return UCUM.get(written.lower(), written) if UNIT.fullmatch(written) else None
+        return unit_of((source_value or "").strip())
 
     def _ids(self, concept: int, source_concept: int) -> tuple[int, ...]:
         """Return the concepts of a fact: the standard one, the source's, those that one maps to."""
@@ -217,19 +189,10 @@ class Vocabulary:
             yield from (one, *self._above.get(one, ()))
 
 
-@cache
-def _system(vocabulary: str) -> str | None:
-    return SYSTEM_OF.get(vocabulary.lower())
-
-
-def coded(vocabulary: str, written: str) -> str | None:
+def of_vocabulary(vocabulary: str, written: str) -> str | None:
     """Return a vocabulary's code as ``SYSTEM:value``, or None if it is of no known system or not of its form."""
-    if (system := _system(vocabulary)) is None:
-        return None
-    try:
-        return str(SYSTEMS[system](written))
-    except InvalidCode:
-        return None
+    system = SYSTEM_OF.get(vocabulary.lower())
+    return coded(system, written) if system else None
 
 
 def _grouped(pairs: Iterable[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
