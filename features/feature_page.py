@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from features.language import Boolean, Category
+from features.typography import Language, numeral, typeset, unit
 
 if TYPE_CHECKING:
     from features.codes import Concept
     from features.feature_set import Feature, FeatureSet
-
-Language = Literal["fr", "en"]
-NARROW: Final = "\u202f"
 
 WORDS: Final[dict[str, tuple[str, str]]] = {
     "kind": ("Vigie · variables", "Vigie · features"),
@@ -41,8 +39,6 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "no": ("non, par absence", "no, by absence"),
     "condition": ("oui ou non", "yes or no"),
     "to": ("à", "to"),
-    "years": ("ans", "years"),
-    "year": ("an", "year"),
 }
 
 STYLE: Final = """
@@ -71,7 +67,7 @@ def page(features: FeatureSet, language: Language) -> str:
     """Return the page: what each feature is, and the concepts they read."""
 
     def say(key: str) -> str:
-        return _typeset(WORDS[key][language == "en"], language)
+        return _word(key, language)
 
     columns = ("feature", "unit", "direction", "absence", "definition")
     about = ("concept", "unit", "plausible", "codes", "source")
@@ -110,14 +106,14 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def _feature_row(feature: Feature, language: Language) -> list[str]:
-    label = _typeset(feature.fr if language == "fr" else feature.en, language)
+    label = _text(feature.fr if language == "fr" else feature.en, language)
     direction = _word(str(feature.direction), language)
-    unit = _word("condition", language) if feature.is_condition else _unit(feature.unit, language)
+    measured_in = _word("condition", language) if feature.is_condition else escape(unit(feature.unit, language))
     if isinstance(feature.node.type, Category):
-        unit = ", ".join(map(escape, feature.node.type.names))
+        measured_in = ", ".join(map(escape, feature.node.type.names))
     return [
         f"{label}<small><code>{escape(feature.name)}</code></small>",
-        unit,
+        measured_in,
         direction,
         _absence(feature, language),
         f"<code>{escape(feature.definition)}</code>",
@@ -140,8 +136,8 @@ def _concept_row(concept: Concept, language: Language) -> list[str]:
     believable = f" {_word('to', language)} ".join(_number(v, language) for v in concept.plausible or ())
     codes = ", ".join(str(code) for code in concept.codes)
     return [
-        f"{_typeset(label, language)}<small><code>{escape(concept.name)}</code></small>",
-        _unit(concept.unit, language) or ", ".join(map(escape, concept.category_names)),
+        f"{_text(label, language)}<small><code>{escape(concept.name)}</code></small>",
+        escape(unit(concept.unit, language)) or ", ".join(map(escape, concept.category_names)),
         believable,
         f"<code>{escape(codes)}</code>",
         escape(concept.source),
@@ -149,24 +145,12 @@ def _concept_row(concept: Concept, language: Language) -> list[str]:
 
 
 def _word(key: str, language: Language) -> str:
-    return _typeset(WORDS[key][language == "en"], language)
+    return _text(WORDS[key][language == "en"], language)
 
 
 def _number(value: float, language: Language) -> str:
-    shown = f"{value:.15g}"
-    return shown.replace(".", ",") if language == "fr" else shown
+    return numeral(f"{value:,.15g}", language)
 
 
-def _unit(unit: str | None, language: Language) -> str:
-    """Return a UCUM unit as people write it."""
-    if unit in (None, "1"):
-        return ""
-    if unit == "a":
-        return _word("years", language)
-    readable = unit.replace("[", "").replace("]", "").replace("umol", "µmol").replace("{", "(").replace("}", ")")
-    return escape(readable.removesuffix("/a") + (f"/{_word('year', language)}" if readable.endswith("/a") else ""))
-
-
-def _typeset(words: str, language: Language) -> str:
-    """Return text for a page; in French, the space before a colon does not break."""
-    return escape(words.replace(" :", f"{NARROW}:") if language == "fr" else words)
+def _text(words: str, language: Language) -> str:
+    return escape(typeset(words, language))

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from features.feature_set import FeatureSet
+from features.typography import COLON
 from serving.contract import Category, Comparator, Note
 from training.published.categories import LABELS, esc_2021
 from training.published.comparators import HORIZON, framingham_2008, score2
-from training.reasons import NARROW
 
 DECIMALS: Final = 6
 ESC_SCHEME: Final = "ESC 2021"
@@ -74,7 +74,7 @@ def _refusal(reason: str, features: FeatureSet) -> Note:
     bounds_fr, bounds_en = (f" ({text})" if text else "" for text in _between(bounds or ""))
     return Note(
         code=f"{kind}_{name}",
-        fr=f"{feature.fr}{NARROW}: {fr}{bounds_fr}",
+        fr=f"{feature.fr}{COLON['fr']} {fr}{bounds_fr}",
         en=f"{feature.en}: {en}{bounds_en}",
     )
 

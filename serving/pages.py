@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from features.typography import LANGUAGES
 from serving.contract import Models, Problem, Served
 from serving.openapi import TITLE, specification
 from serving.refusals import Refused
@@ -87,7 +88,7 @@ async def card(request: Request) -> Response:
     except Refused as refusal:
         return problem(503, refusal.code, "no model may be used now")
     study, language = request.path_params["study"], request.path_params["language"]
-    if study != admitted.artefact.study or language not in ("fr", "en"):
+    if study != admitted.artefact.study or language not in LANGUAGES:
         return problem(404, "not_found", "no such model here: see /models")
     page = render(admitted.card, **admitted.documents, decision=admitted.decision, language=language, final=True)
     return HTMLResponse(page)
@@ -105,7 +106,7 @@ def _served(admitted: Admitted, ready: bool) -> Served:
         **signature(admitted),
         horizon_years=float(admitted.artefact.model.horizon_),
         ready=ready,
-        pages={language: f"models/{study}/card.{language}.html" for language in ("fr", "en")},
+        pages={language: f"models/{study}/card.{language}.html" for language in LANGUAGES},
     )
 
 

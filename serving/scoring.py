@@ -21,6 +21,7 @@ import pandas as pd
 from features.feature_set import Feature, FeatureSet
 from features.language import YEAR
 from features.records import History, Shard, to_microseconds
+from features.typography import COLON
 from serving.comparison import category, compare
 from serving.contract import (
     Abstention,
@@ -35,7 +36,7 @@ from serving.contract import (
 )
 from serving.gate import Admitted
 from training.committee import Bilingual
-from training.reasons import NARROW, sentence
+from training.reasons import sentence
 
 DECIMALS: Final = 6
 REASONS: Final = 5
@@ -46,7 +47,7 @@ NOTICE: Final = Bilingual(
     en="Research use, not a medical device. This estimate does not replace clinical judgement.",
 )
 DEMONSTRATION_NOTICE: Final = Bilingual(
-    fr=f"DÉMONSTRATION{NARROW}: approuvé par une clé de démonstration, par aucun comité. "
+    fr=f"DÉMONSTRATION{COLON['fr']} approuvé par une clé de démonstration, par aucun comité. "
     f"Ne pas utiliser pour un patient. {NOTICE.fr}",
     en=f"DEMONSTRATION: approved by a demonstration key, by no committee. Do not use for a patient. {NOTICE.en}",
 )
@@ -165,7 +166,7 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
 def _unmet(conditions: FeatureSet, values: Row) -> list[Note]:
     """Return the conditions that are not true; a missing one is not."""
     return [
-        Note(code=name, fr=f"Condition non remplie{NARROW}: {each.fr}", en=f"Condition not met: {each.en}")
+        Note(code=name, fr=f"Condition non remplie{COLON['fr']} {each.fr}", en=f"Condition not met: {each.en}")
         for name, each in conditions.items()
         if values[name] != 1.0
     ]

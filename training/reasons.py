@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from typing import Final
 
 from features.feature_set import Feature, FeatureSet
 from features.language import Age, Aggregate, Category, Elapsed, Expression, when
+from features.typography import COLON, NARROW, numeral, unit
 from training.committee import Bilingual
 
-NARROW: Final = "\u202f"  # narrow no-break space: before a colon and between a number and its unit, in French
 DAYS_A_YEAR: Final = 365.25
 
-#: UCUM units whose readable form is another, in French and in English. Parts of a compound unit are looked up alone.
-UNITS: Final[Mapping[str, tuple[str, str]]] = {
-    "mm[Hg]": ("mmHg", "mmHg"),
-    "cm[Hg]": ("cmHg", "cmHg"),
-    "m2": ("m²", "m²"),
-    "umol": ("µmol", "µmol"),
-    "d": ("j", "day"),
-    "wk": ("sem.", "week"),
-    "mo": ("mois", "month"),
-    "a": ("an", "year"),
-}
 
-
-def unit_names(unit: str | None) -> Bilingual | None:
-    """Return a UCUM unit as people write it, None where there is nothing to write.
-
-    ``"mm[Hg]/a"`` is ``"mmHg/an"`` in French; an annotation such as ``"{quintile}"`` stays, in parentheses.
-    """
-    if unit is None or unit == "1":
+def unit_names(ucum: str | None) -> Bilingual | None:
+    """Return a UCUM unit as it follows a number, an annotation in parentheses; None where there is nothing to write."""
+    fr, en = unit(ucum, "fr"), unit(ucum, "en")
+    if not fr:
         return None
-    if unit == "a":
-        return Bilingual(fr="ans", en="years")
-    if unit in UNITS:
-        fr, en = UNITS[unit]
-    else:
-        parts = [
-            (f"({part[1:-1]})",) * 2 if part[:1] == "{" else UNITS.get(part, (part, part)) for part in _split(unit)
-        ]
-        fr, en = ("".join(words) for words in zip(*parts, strict=True))
-    return Bilingual(fr=fr, en=en)
-
-
-def _split(unit: str) -> list[str]:
-    """Return the parts of a compound unit, operators among them; what is in braces is one part."""
-    return re.findall(r"\{[^}]*\}|[/.]|[^/.{]+", unit)
+    return Bilingual(fr=f"({fr})", en=f"({en})") if str(ucum).startswith("{") else Bilingual(fr=fr, en=en)
 
 
 def measured_ages(features: FeatureSet) -> FeatureSet:
@@ -97,15 +67,15 @@ def sentence(feature: Feature, value: float | None, contribution: float, years_a
     effect = _effect(contribution)
     if value is None or math.isnan(value):
         fr, en = ("non renseigné", "not recorded") if feature.is_condition else ("non mesuré", "not measured")
-        return Bilingual(fr=f"{feature.fr} {fr}{NARROW}: {effect.fr}", en=f"{feature.en} {en}: {effect.en}")
+        return Bilingual(fr=f"{feature.fr} {fr}{COLON['fr']} {effect.fr}", en=f"{feature.en} {en}: {effect.en}")
     shown, (fr_ago, en_ago) = value_text(feature, value), _ago(years_ago)
     if feature.is_condition or feature.unit == "1":  # "Diabetes: yes, raises the risk"
         return Bilingual(
-            fr=f"{feature.fr}{NARROW}: {shown.fr}{fr_ago}, {effect.fr}",
+            fr=f"{feature.fr}{COLON['fr']} {shown.fr}{fr_ago}, {effect.fr}",
             en=f"{feature.en}: {shown.en}{en_ago}, {effect.en}",
         )
     return Bilingual(
-        fr=f"{feature.fr} {shown.fr}{fr_ago}{NARROW}: {effect.fr}",
+        fr=f"{feature.fr} {shown.fr}{fr_ago}{COLON['fr']} {effect.fr}",
         en=f"{feature.en} {shown.en}{en_ago}: {effect.en}",
     )
 
@@ -122,11 +92,10 @@ def value_text(feature: Feature, value: float) -> Bilingual:
         value = math.floor(value)  # one is 62 until the birthday
     elif feature.unit == "a":
         return span(value)
-    number = _number(value)
-    unit = unit_names(feature.unit)
+    number, names = _number(value), unit_names(feature.unit)
     return Bilingual(
-        fr=number.replace(".", ",") + (f"{NARROW}{unit.fr}" if unit else ""),
-        en=number + (f" {unit.en}" if unit else ""),
+        fr=numeral(number, "fr") + (f"{NARROW}{names.fr}" if names else ""),
+        en=numeral(number, "en") + (f" {names.en}" if names else ""),
     )
 
 
@@ -170,4 +139,4 @@ def _number(value: float) -> str:
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     text = f"{value:.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text.replace("-", "−")
+    return "0" if text == "-0" else text

@@ -23,7 +23,6 @@ from features.profile import (
     ODD,
     Break,
     Share,
-    _Page,
     breaks,
     hide,
     profile,
@@ -31,6 +30,8 @@ from features.profile import (
     short,
     value_of,
 )
+from features.profile.concepts import distribution
+from features.profile.page import Page
 from features.records import Records
 from features.synthetic import synthesise
 
@@ -204,10 +205,10 @@ def test_quantiles_are_those_of_the_values_to_a_bin(made, facts, name):
         facts,
         f"SELECT quantile_disc(value, [0.05, 0.25, 0.5, 0.75, 0.95]) FROM believed WHERE code IN {listed}",
     )[0]
-    values = _Page(made)._values(NAMED[name])
+    values = distribution(made, NAMED[name])
     assert values.quantiles == pytest.approx(wanted, abs=width / 2 * 1.000001)
     medians = by(facts, f"SELECT practice, quantile_disc(value, 0.5) FROM believed WHERE code IN {listed} GROUP BY 1")
-    row = next(row for row in _Page(made).concepts if row.concept.name == name)
+    row = next(row for row in Page(made).concepts if row.concept.name == name)
     labels = short(made.axes.practices)
     shown = {each.label: each.median for each in row.practices if each.median is not None}
     assert len(shown) > 5
@@ -224,14 +225,14 @@ def test_delays_are_those_of_the_facts(made, facts):
               WHERE code <> 'PRACTICE:birth') GROUP BY 1
     """
     wanted = by(facts, query)
-    found = {row.label: row for row in _Page(made).delays}
+    found = {row.label: row for row in Page(made).delays}
     assert set(found) == set(wanted)
     for system in ("LOINC", "ATC", "PRACTICE", "SOURCE"):
         median, ninth, same, week = wanted[system]
         assert (found[system].median, found[system].ninth) == (median, ninth)
         assert found[system].classes[0] == pytest.approx(same)
         assert found[system].classes[1] in (pytest.approx(week), None)
-    omop = next(row for row in _Page(made).delays_by_source if row.label == "omop")
+    omop = next(row for row in Page(made).delays_by_source if row.label == "omop")
     assert omop.share == pytest.approx(1.0)  # every practice is in both deliveries
 
 
@@ -293,14 +294,14 @@ def test_several_values_at_one_moment_are_counted(made, facts):
 def test_rows_sent_again_are_counted(made, facts):
     rows = one(facts, "SELECT count(*) FROM sent WHERE retracted_at IS NULL")[0]
     distinct = one(facts, "SELECT count(*) FROM fact")[0]
-    again, share, _ = _Page(made).repeated
+    again, share, _ = Page(made).repeated
     assert again == rows - distinct > 400
     assert share == pytest.approx(again / rows)
 
 
 def test_quarantined_values_are_counted_by_reason_and_unit(made, facts):
     listed = tuple(codes(CONCEPTS[NAMED["systolic_blood_pressure"]])(facts))
-    row = next(row for row in _Page(made).concepts if row.concept.name == "systolic_blood_pressure")
+    row = next(row for row in Page(made).concepts if row.concept.name == "systolic_blood_pressure")
     aside = f"FROM aside WHERE code IN {listed * 2}"
     query = f"SELECT fault, count(*) {aside} AND fault IN ('unit', 'implausible') GROUP BY 1"
     assert row.reasons == by(facts, query)
@@ -310,12 +311,15 @@ def test_quarantined_values_are_counted_by_reason_and_unit(made, facts):
 
 
 def test_codes_without_a_concept_are_listed(made, facts):
-    unmapped = _Page(made).unmapped
-    ((code, many, people),) = unmapped["rows"]
-    assert code == "SOURCE:visite"
-    assert (many, people) == one(facts, f"SELECT count(*), count(DISTINCT patient) FROM believed WHERE code='{code}'")
+    unmapped = Page(made).unmapped
+    every = by(facts, "SELECT code, (count(*), count(DISTINCT patient)) FROM believed GROUP BY code")
+    strange = {code: counts for code, counts in every.items() if not any(c.covers(code) for c in CONCEPTS)}
+    listed = {code: counts for code, counts in strange.items() if counts[1] >= 11}
+    assert {code: (many, people) for code, many, people in unmapped["rows"]} == listed
+    assert [many for _, many, _ in unmapped["rows"]] == sorted((many for many, _ in listed.values()), reverse=True)
+    assert "SOURCE:visite" in listed
     assert "SOURCE:rare" not in made.to_html(), "four facts of few patients"
-    assert unmapped["others"] == 1
+    assert unmapped["others"] == len(strange) - len(listed) == 1
     assert unmapped["facts"] is None, "the total would give the rare code's away"
 
 
@@ -384,7 +388,7 @@ def test_nobody_is_named(store, made, html):
 
 
 def test_shares_never_say_a_small_count(made):
-    page = _Page(made)
+    page = Page(made)
     for number, concept in enumerate(CONCEPTS):
         row = next((row for row in page.concepts if row.concept == concept), None)
         for place, each in enumerate(row.practices if row else []):
@@ -400,7 +404,7 @@ def test_shares_never_say_a_small_count(made):
 def test_a_concept_within_another_does_not_tell_few_people(made):
     """Patients of a concept are not shown where few more are of one that holds all its codes."""
     covered = made.axes.covered
-    for row in _Page(made).concepts:
+    for row in Page(made).concepts:
         number = CONCEPTS.index(row.concept)
         for other, codes_of_other in enumerate(covered):
             apart = made.tally.ever[other, -1] - made.tally.ever[number, -1]
@@ -559,7 +563,7 @@ def test_small_stores_have_a_page_too(tmp_path, patients, practices):
     assert [text[max(f.start() - 40, 0) : f.end() + 20] for f in FEW.finditer(text)] == []
     assert "NaN" not in text
     if 0 < patients < 11:
-        assert not any(_Page(made).headline.values())
+        assert not any(Page(made).headline.values())
 
 
 def test_an_empty_store_says_so(tmp_path):

@@ -161,7 +161,7 @@ def test_the_demonstration_key_cannot_sign_a_real_decision(tmp_path: Path, monke
         ledger.append(decision(CARD), demonstration_key())
     assert ledger.entries() == ()
     with monkeypatch.context() as forgery:
-        forgery.setattr(committee, "_out_of_place", lambda *_: None)
+        forgery.setattr(committee.ledger, "_out_of_place", lambda *_: None)
         ledger.append(decision(CARD), demonstration_key())
     with pytest.raises(AlteredLedger, match=r"entry 0 .*demonstration key"):
         ledger.status(CARD, NOW, demonstration_keys())

@@ -1,0 +1,61 @@
+"""How measures, counts and groups are written on a card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from features.privacy import SMALLEST_COUNT
+from features.typography import LANGUAGES, Language, decimal, percent
+from training.card.suppression import SMALL
+from training.committee import Bilingual
+from training.measures import MEASURES
+
+TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+
+CROSS: Final = " × "
+"""Between the names of attributes or groups that are crossed."""
+
+PERCENT: Final = frozenset(
+    {"observed", "predicted", "flagged", "sensitivity", "specificity", "ppv", "ici", "e50", "e90"}
+)
+TWO_DECIMALS: Final = frozenset({"observed_expected", "calibration_intercept", "calibration_slope"})
+
+
+def label_of_measure(name: str) -> Bilingual:
+    """Return the label of a registered measure, or its name where it is not registered any more."""
+    known = MEASURES.get(name)
+    return Bilingual(fr=known.label_fr, en=known.label_en) if known else Bilingual(fr=name, en=name)
+
+
+def number(value: float | None, measure: str, language: Language, *, signed: bool = False) -> str:
+    """Return the value of a measure as a reader expects it: a percentage, or two or three decimals."""
+    if measure in PERCENT:
+        return percent(value, language, signed=signed)
+    return decimal(value, 2 if measure in TWO_DECIMALS else 3, language, signed=signed)
+
+
+def count(value: int | str | None, language: Language) -> str:
+    """Return a number of people, "fewer than 11" or "hidden"."""
+    if value == SMALL or (isinstance(value, int) and value < SMALLEST_COUNT):
+        return f"moins de {SMALLEST_COUNT}" if language == "fr" else f"<{SMALLEST_COUNT}"
+    if not isinstance(value, int):
+        return "masqué" if language == "fr" else "hidden"
+    return decimal(value, 0, language)
+
+
+@cache
+def _words() -> dict[str, tuple[str, str]]:
+    return {key: (fr, en) for key, (fr, en) in json.loads((TEMPLATES / "words.json").read_text("utf-8")).items()}
+
+
+def word(name: str, language: Language, labels: Mapping[str, Bilingual] | None = None) -> str:
+    """Return what readers call an attribute, a group or a crossing of them; the name itself if nothing is known."""
+    if CROSS in name:
+        return CROSS.join(word(part, language, labels) for part in name.split(CROSS))
+    if labels and name in labels:
+        return str(getattr(labels[name], language))
+    return _words()[name][LANGUAGES.index(language)] if name in _words() else name

@@ -1,0 +1,55 @@
+"""The committee's decisions: an append-only ledger in which every line is chained to the one before, and signed."""
+
+from training.committee.decisions import APPROVALS, Decision, Status, StatusKind, Verdict, Votes
+from training.committee.keys import (
+    DEMONSTRATION_KEY_ID,
+    DEMONSTRATION_SEED,
+    InvalidKey,
+    TrustedKeys,
+    demonstration_key,
+    demonstration_keys,
+    generate_key,
+    key_id,
+    load_private_key,
+    load_public_key,
+    load_trusted_keys,
+    save_private_key,
+    save_public_key,
+)
+from training.committee.ledger import START, AlteredLedger, Entry, Ledger, RefusedDecision, latest
+from training.committee.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
+
+__all__ = [
+    "APPROVALS",
+    "DEMONSTRATION_KEY_ID",
+    "DEMONSTRATION_SEED",
+    "START",
+    "AlteredLedger",
+    "Bilingual",
+    "Decision",
+    "Digest",
+    "Entry",
+    "Frozen",
+    "InvalidKey",
+    "KeyId",
+    "Ledger",
+    "Moment",
+    "RefusedDecision",
+    "Status",
+    "StatusKind",
+    "Text",
+    "TrustedKeys",
+    "Verdict",
+    "Votes",
+    "demonstration_key",
+    "demonstration_keys",
+    "generate_key",
+    "key_id",
+    "latest",
+    "load_private_key",
+    "load_public_key",
+    "load_trusted_keys",
+    "save_private_key",
+    "save_public_key",
+    "utc",
+]

@@ -1,0 +1,153 @@
+"""What the committee can decide about a card, and where that leaves the card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, NonNegativeInt, model_validator
+
+from training.committee.keys import DEMONSTRATION_KEY_ID
+from training.committee.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
+
+Verdict = Literal["approved", "approved_with_conditions", "refused", "suspended", "reinstated", "withdrawn"]
+
+APPROVALS: Final = frozenset({"approved", "approved_with_conditions", "reinstated"})
+"""Verdicts that let a model be used, until their ``valid_until``."""
+
+
+class Votes(Frozen):
+    """How many members voted for the decision, against it or abstained, and how many voters it takes."""
+
+    in_favour: NonNegativeInt
+    against: NonNegativeInt
+    abstained: NonNegativeInt = 0
+    quorum: Annotated[int, Field(ge=1)]
+
+    @property
+    def present(self) -> int:
+        """Number of members who took part in the vote."""
+        return self.in_favour + self.against + self.abstained
+
+
+class Decision(Frozen):
+    """What the committee decided about one card. It stands alone: what is not said again no longer holds.
+
+    Parameters
+    ----------
+    card_digest
+        `ModelCard.digest` of the card decided upon.
+    verdict
+        The decision. ``reinstated`` ends a suspension; ``withdrawn`` ends the use of a model for good.
+    reasons
+        Why, for readers.
+    conditions
+        Under which conditions; required by ``approved_with_conditions``, impossible with ``approved``.
+    decided_at
+        When, in UTC.
+    valid_until
+        Last day (UTC) on which the model may be used; required by the verdicts that let it be used, and only there.
+    members
+        Who took part.
+    votes
+        For, against and abstaining, about this decision. May be left out of a suspension only, which is urgent and
+        which one authorised signatory may decide.
+    demonstration
+        Whether this is a demonstration and not a decision of a real committee.
+    signer
+        Key id of who signs; filled by `Ledger.append`.
+    """
+
+    card_digest: Digest
+    verdict: Verdict
+    reasons: Bilingual | Text
+    conditions: tuple[Bilingual | Text, ...] = ()
+    decided_at: Moment
+    valid_until: date | None = None
+    members: tuple[Text, ...] = ()
+    votes: Votes | None = None
+    demonstration: bool = False
+    signer: KeyId | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        """Refuse, with all faults at once, what no committee can have decided."""
+        faults = [*self._faults_of_duration(), *self._faults_of_conditions(), *self._faults_of_votes()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults_of_duration(self) -> list[str]:
+        if self.verdict not in APPROVALS:
+            return ["valid_until only goes with an approval"] if self.valid_until else []
+        if self.valid_until is None:
+            return [f"{self.verdict} needs valid_until: no approval is for ever"]
+        if self.valid_until < self.decided_at.date():
+            return ["valid_until is before the decision"]
+        return []
+
+    def _faults_of_conditions(self) -> list[str]:
+        if self.verdict == "approved_with_conditions" and not self.conditions:
+            return ["approved_with_conditions names no condition"]
+        if self.verdict == "approved" and self.conditions:
+            return ["approved has conditions: the verdict is approved_with_conditions"]
+        return []
+
+    def _faults_of_votes(self) -> list[str]:
+        if self.votes is None:
+            return [] if self.verdict == "suspended" else [f"{self.verdict} needs votes"]
+        faults = []
+        if self.votes.present < self.votes.quorum:
+            faults.append(f"{self.votes.present} voters are fewer than the quorum of {self.votes.quorum}")
+        if self.votes.in_favour <= self.votes.against:
+            faults.append("the decision has no majority: more votes for it than against it are needed")
+        return faults
+
+    @property
+    def shown_as_demonstration(self) -> bool:
+        """Whether to present it as a demonstration: it says so, or the demonstration key signed it."""
+        return self.demonstration or self.signer == DEMONSTRATION_KEY_ID
+
+    @property
+    def approves(self) -> bool:
+        """Whether the verdict lets the model be used."""
+        return self.verdict in APPROVALS
+
+
+StatusKind = Literal["approved", "not_approved", "refused", "suspended", "expired"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a card stands.
+
+    Parameters
+    ----------
+    kind
+        Only ``"approved"`` lets a model be used. ``"not_approved"`` means no decision yet, a withdrawal, or an approval
+        dated after ``now``.
+    decision
+        The decision that makes it so; None when there is none.
+    demonstration
+        Whether that decision is a demonstration.
+    """
+
+    kind: StatusKind
+    decision: Decision | None = None
+    demonstration: bool = False
+
+    @classmethod
+    def of(cls, decision: Decision | None, now: datetime) -> Self:
+        """Return the status that the latest decision about a card gives it at ``now`` (UTC if it has no zone)."""
+        if decision is None:
+            return cls("not_approved")
+        return cls(_kind(decision, utc(now)), decision, decision.shown_as_demonstration)
+
+
+def _kind(decision: Decision, now: datetime) -> StatusKind:
+    if decision.verdict in ("refused", "suspended"):
+        return decision.verdict
+    if decision.valid_until is None or decision.decided_at > now:
+        return "not_approved"
+    return "approved" if now.date() <= decision.valid_until else "expired"
