@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from features.feature_set import Feature, FeatureSet
-from features.language import Age, Aggregate, Category, Elapsed, Expression, when
+from features.language import (
+    Age,
+    Aggregate,
+    Category,
+    Choice,
+    Constant,
+    Expression,
+    Extreme,
+    Missing,
+    Node,
+    children,
+    elapsed,
+)
 from features.typography import COLON, NARROW, numeral, unit
 from training.committee import Bilingual
 
@@ -22,26 +35,38 @@ def unit_names(ucum: str | None) -> Bilingual | None:
 
 
 def measured_ages(features: FeatureSet) -> FeatureSet:
-    """Return, for each feature that reads a dated measurement, how many years old it is, under the feature's name.
+    """Return, for each feature that takes a dated measurement, how many years old it is, under the feature's name.
 
-    A feature made of several measurements is as old as the oldest. A state that is looked for without a window (sex) is
-    a lasting one: its date says nothing, and it has none here.
+    The age is that of the record whose value was taken, whatever the window. A feature made of several is as old as
+    the oldest, and one that chooses between several as the one it chose. A state that is looked for without a window
+    (sex) is a lasting one: its date says nothing, and it has none here.
     """
-    ages = {}
-    for feature in features.values():
-        found = [
-            Expression(Elapsed("latest", leaf.concept, leaf.within, leaf.valued))
-            for leaf in feature.leaves
-            if isinstance(leaf, Aggregate)
-            and leaf.statistic == "latest"
-            and (leaf.within is not None or leaf.concept.unit is not None)
-        ]
-        if found:
-            oldest = found[0]
-            for other in found[1:]:
-                oldest = when(oldest >= other).then(oldest).otherwise(other)
-            ages[feature.name] = oldest
-    return FeatureSet(f"{features.name}-measured", **ages)
+    ages = {feature.name: _age(feature.node) for feature in features.values()}
+    return FeatureSet(
+        f"{features.name}-measured", **{name: Expression(age) for name, age in ages.items() if age is not None}
+    )
+
+
+def _age(node: Node) -> Node | None:
+    """Return the age of what a value was taken from, None where it is from nothing that has one."""
+    match node:
+        case Aggregate(statistic="latest" | "first") if node.within is not None or node.concept.unit is not None:
+            return elapsed(node)
+        case Choice(condition, then, otherwise):
+            then_age, otherwise_age = _age(then), _age(otherwise)
+            if then_age is None and otherwise_age is None:
+                return _oldest([condition])
+            undated = Constant(None)
+            return Choice(condition, then_age or undated, otherwise_age or undated)
+        case Missing():
+            return None  # that there is no record has no date
+        case _:
+            return _oldest(children(node))
+
+
+def _oldest(nodes: Iterable[Node]) -> Node | None:
+    ages = tuple(age for age in map(_age, nodes) if age is not None)
+    return Extreme("largest", ages) if len(ages) > 1 else ages[0] if ages else None
 
 
 def sentence(feature: Feature, value: float | None, contribution: float, years_ago: float | None = None) -> Bilingual:

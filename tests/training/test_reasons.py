@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from features.catalogue.cardiovascular import CARDIOVASCULAR, SENSITIVE
-from features.language import YEAR
+from features.catalogue.concepts import BODY_MASS_INDEX, SYSTOLIC_BP, BODY_WEIGHT
+from features.feature_set import FeatureSet
+from features.language import VALUE, YEAR, latest, quantity, when, years
 from features.records import History, Record
 from training.reasons import measured_ages, sentence, span, unit_names
 
@@ -135,6 +137,29 @@ def test_the_age_of_a_measurement_is_the_age_of_the_record_the_feature_took():
     assert found["non_hdl"] == found["total_cholesterol"]  # as old as its oldest part
     assert found["hdl"] * YEAR / a_day == pytest.approx(200)
     assert found.isna()["smoker"]
+
+
+def test_the_age_is_that_of_what_a_choice_took_and_of_any_window():
+    def measured(code: str, day: datetime, value: float) -> Record:
+        return Record(day, day, code, value)
+
+    features = FeatureSet(
+        "f",
+        either=when(latest(BODY_MASS_INDEX, within=years(5)).known())
+        .then(latest(BODY_MASS_INDEX, within=years(5)))
+        .otherwise(latest(BODY_WEIGHT, within=years(5)) / quantity(2.89, "m2")),
+        before_last_year=latest(SYSTOLIC_BP, within=years(3), until=years(1)),
+        high=latest(SYSTOLIC_BP, within=years(3), where=VALUE >= 140),
+    )
+    weight = measured("LOINC:29463-7", AS_OF - timedelta(days=20), 80.0)
+    pressures = [measured("LOINC:8480-6", AS_OF - timedelta(days=d), 125.0 + d / 20) for d in (30, 400, 500)]
+    found = measured_ages(features).of_patient(History((weight, *pressures)), AS_OF).iloc[0]
+    assert found["either"] * 365.25 == pytest.approx(20)
+    assert found["before_last_year"] * 365.25 == pytest.approx(400)
+    assert found["high"] * 365.25 == pytest.approx(400)
+    index = measured("LOINC:39156-5", AS_OF - timedelta(days=900), 27.0)
+    found = measured_ages(features).of_patient(History((weight, index)), AS_OF).iloc[0]
+    assert found["either"] * 365.25 == pytest.approx(900)
 
 
 def test_lasting_facts_have_no_age():
