@@ -62,7 +62,7 @@ from features.sources.source import Batch, Source
 
 #: Rows of a batch.
 ROWS: Final = 131_072
-MEMORY: Final = "1GB"
+MEMORY: Final = "512MB"
 VERSIONS: Final = ("5.3", "5.4")
 ADDRESSES: Final = ("postgresql://", "postgres://")
 UNREADABLE: Final = "the line cannot be read"
