@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import fields
 from pathlib import Path
 
-from features.commands import EXIT_CODES, done, number_from_one, say, steps
+from features.commands import EXIT_CODES, done, moment, number_from_one, say, steps
 from features.records import Records
 from features.synthetic import synthesise
+from features.synthetic.difficulties import Difficulties
 
 
 def add_synthesise(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,17 @@ def add_synthesise(parser: argparse.ArgumentParser) -> None:
         "--shards", type=number_from_one, default=8, help="files of the store; more for a million (default: 8)"
     )
     parser.add_argument("--into", type=Path, required=True, metavar="STORE", help="folder of the new store")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        choices=[f.name for f in fields(Difficulties) if f.name != "drift_from"],
+        metavar="NAME",
+        help="difficulties to leave out, which are planted otherwise: %(choices)s",
+    )
+    parser.add_argument(
+        "--drift-from", type=moment, metavar="DATE", help="new devices read higher blood pressures from this day on"
+    )
     parser.add_argument("--truth", type=Path, metavar="FILE", help="write the true incidences to this Parquet file")
     parser.set_defaults(command=_synthesise)
 
@@ -37,6 +50,10 @@ def _synthesise(options: argparse.Namespace) -> int:
         seed=options.seed,
         shards=options.shards,
         truth=options.truth,
+        difficulties=Difficulties(
+            **dict.fromkeys(options.without, False),
+            drift_from=None if options.drift_from is None else options.drift_from.date(),
+        ),
         progress=steps("patients"),
     )
     say(f"{options.patients:,} patients, {_rows(records):,} records in {time.monotonic() - began:.1f} s")

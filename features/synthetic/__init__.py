@@ -1,14 +1,17 @@
 """A French general-practice population whose hazards are known: for trying everything out, and for proving it.
 
-People have risk factors that evolve, practices have habits, letters arrive late, people leave and die. Every figure is
-in `assumptions`, with its source where it has one. Modules follow the story: `practices`, `people`, `trajectories`
-(what bodies do), `events` (what happens, and the true incidence), `charting` (what reaches the file).
+People have risk factors that evolve, practices have habits, letters arrive late, people are invited to screening,
+leave and die. Every figure is in `assumptions`, with its source where it has one. Modules follow the story:
+`practices`, `people`, `circumstances`; `trajectories` with `illnesses` and `metabolism` (what bodies do); `events`,
+`histories`, `screening` (what happens); `lives` (all of it); `charting` and the modules it calls (what reaches the
+file); `truth` (what no file holds).
 
-Planted difficulties: people of the most deprived quintile have 1.5 times the cardiovascular hazard of the others at
-equal risk factors; deprived practices and those of one region code fewer diagnoses; some laboratories report g/L,
-others mmol/L; letters take weeks; those at higher risk leave more; blood pressure is measured more where it is high.
+People of the most deprived quintile have 1.5 times the cardiovascular hazard of the others at equal risk factors,
+letters take weeks, and blood pressure is measured more where it is high, always. Other planted difficulties can be
+switched off: see `Difficulties`.
 
-Nothing may be concluded from this population about patients, practices or care in France.
+Nothing may be concluded from this population about patients, practices or care in France; docs/synthetic-population.md
+says what is realistic and what is not.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -27,33 +31,40 @@ from features.catalogue.concepts import CONCEPTS
 from features.records import Records
 from features.synthetic import assumptions
 from features.synthetic.charting import chart
-from features.synthetic.events import hazards, make_events, truth
-from features.synthetic.people import make_people
-from features.synthetic.practices import Practices, make_practices
-from features.synthetic.trajectories import make_trajectories
+from features.synthetic.difficulties import USUAL, Difficulties
+from features.synthetic.lives import Lives, make_lives
+from features.synthetic.practices import make_practices
+from features.synthetic.truth import TRUTH_SCHEMA, check_horizon, truth_at
 
-__all__ = ["DELIVERED_AT", "TRUTH_SCHEMA", "synthesise"]
+__all__ = ["DELIVERED_AT", "TRUTH_SCHEMA", "Difficulties", "synthesise", "true_incidence"]
 
 DELIVERED_AT: Final = assumptions.DELIVERED_AT
 #: People made together from one seed of their own: part of what defines the population, so never a parameter.
 BLOCK: Final = 2_000
-TRUTH_SCHEMA: Final = pa.schema(
-    [
-        ("patient", pa.string()),
-        ("practice", pa.string()),
-        ("as_of", pa.timestamp("us")),
-        ("cardiovascular", pa.float64()),
-        ("other_death", pa.float64()),
-    ]
-)
+#: Years of the horizon within which participation in screening is told.
+SCREENING_YEARS: Final = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some people's records and true incidences, with the columns of ``SCHEMA`` and ``TRUTH_SCHEMA``."""
+    """Some people: their names, their lives, and what draws their records."""
 
-    records: pa.Table
-    truth: pa.Table
+    names: pa.Array
+    lives: Lives
+    seed: np.random.SeedSequence
+
+    @property
+    def records(self) -> pa.Table:
+        """Their records, with the columns of ``SCHEMA``, retractions apart."""
+        return chart(self.seed, self.lives, self.names)
+
+    @property
+    def truth(self) -> pa.Table:
+        """The true probabilities at the usual landmarks and horizons, with the columns of ``TRUTH_SCHEMA``."""
+        landmarks = (datetime(year, 1, 1) for year in assumptions.LANDMARK_YEARS)
+        return pa.concat_tables(
+            truth_at(self.lives, self.names, as_of, assumptions.HORIZON_YEARS, SCREENING_YEARS) for as_of in landmarks
+        )
 
 
 def synthesise(
@@ -63,6 +74,7 @@ def synthesise(
     seed: int = 0,
     shards: int = 8,
     truth: Path | None = None,
+    difficulties: Difficulties = USUAL,
     progress: Callable[[int, int], None] | None = None,
     at_once: int = 10_000,
 ) -> Records:
@@ -83,10 +95,13 @@ def synthesise(
     shards
         Shards of the store.
     truth
-        Parquet file for the true incidences, apart from the records; none is written if None. One row a patient
-        and landmark (1 January of 2012 to 2016) at which they are alive, registered and without a cardiovascular
-        event so far, in truth, whether or not the practice knows of it. Columns: ``patient``, ``practice``, ``as_of``,
-        ``cardiovascular``, ``other_death``.
+        Parquet file for the true probabilities, apart from the records; none is written if None. One row a patient
+        and landmark (1 January of 2012 to 2016) at which they are alive and registered, in truth, whether or not the
+        practice knows of it. Columns: ``patient``, ``practice``, ``as_of``; ``cardiovascular``, ``other_death``, empty
+        after a cardiovascular event; for each screening programme ``breast``, ``colorectal``, ``cervical`` and, of
+        tests outside it, ``breast_individual`` …, empty for those it is not for.
+    difficulties
+        What is planted in the records to be noticed or withstood.
     progress
         Called with (patients done, patients in all).
     at_once
@@ -106,37 +121,81 @@ def synthesise(
 
     Notes
     -----
-    What ``truth`` holds: the probability, given the states a person in fact goes through (smoking, usual blood
-    pressure, conditions, treatments of each calendar year, also those after the landmark), that a major cardiovascular
-    event (``cardiovascular``) or death from another cause (``other_death``) comes first and before ten calendar years
-    have passed; nobody leaves, and the practice's own effect counts. It is exact: hazards are constant within a
-    calendar year, and the states do not depend on the events. As it knows the future states, it is sharper than the
-    best prediction possible at the landmark; its mean over people who are alike in all that was known then is that best
-    prediction, and its mean over a cohort is what a calibrated model predicts on average.
+    What ``cardiovascular`` and ``other_death`` hold: the probability, given the states a person in fact goes through
+    (smoking, usual blood pressure, conditions, treatments of each calendar year, also those after the landmark), that a
+    major cardiovascular event or death from another cause comes first and before ten calendar years have passed; nobody
+    leaves, and the practice's own effect counts. It is exact: hazards are constant within a calendar year, and the
+    states do not depend on the events. As it knows the future states, it is sharper than the best prediction possible
+    at the landmark; its mean over people who are alike in all that was known then is that best prediction, and its mean
+    over a cohort is what a calibrated model predicts on average.
+
+    What a programme's columns hold: the probability that the first test within two calendar years is the programme's
+    (``breast``), or one outside it (``breast_individual``); their sum is that of any test. It knows what was done until
+    the landmark, what nobody records, and no death. `true_incidence` gives all of it at other landmarks and horizons.
     """
     for name, number in (("patients", patients), ("shards", shards), ("at_once", at_once)):
         if number < 1:
             raise ValueError(f"{name} must be 1 or more, not {number}")
     step = -(-at_once // BLOCK) * BLOCK
     batches = [range(first, min(first + step, patients)) for first in range(0, patients, step)]
+    planted = f", {difficulties}" if str(difficulties) else ""
     names = [
-        f"synthetic population, {patients} patients, seed {seed}: {batch.start + 1} to {batch.stop}"
+        f"synthetic population, {patients} patients, seed {seed}{planted}: {batch.start + 1} to {batch.stop}"
         for batch in batches
     ]
     records = _store(into, shards, names)
     done = len(records.deliveries)
-    population = _Population(patients, seed)
-    with _TruthFile(truth) as true_incidences:
+    population = _Population(patients, seed, difficulties)
+    with _TruthFile(truth) as truths:
         for number, (batch, name) in enumerate(zip(batches, names, strict=True)):
-            if number >= done or truth is not None:
-                blocks = list(population.blocks(batch))
-                true_incidences.write(pa.concat_tables(block.truth for block in blocks))
-            if number >= done:
-                table = pa.concat_tables(block.records for block in blocks).unify_dictionaries()
+            tables = []
+            for block in population.blocks(batch) if number >= done or truth is not None else ():
+                if truth is not None:
+                    truths.write(block.truth)
+                if number >= done:
+                    tables.append(block.records)
+            if tables:
+                table = pa.concat_tables(tables).unify_dictionaries()
                 records.append(table, name=name, delivered_at=DELIVERED_AT, concepts=CONCEPTS)
             if progress:
                 progress(batch.stop, patients)
     return records
+
+
+def true_incidence(
+    as_of: datetime,
+    *,
+    patients: int = 20_000,
+    seed: int = 0,
+    years: float = 10.0,
+    screening_years: float = SCREENING_YEARS,
+    difficulties: Difficulties = USUAL,
+) -> pa.Table:
+    """Return the true probabilities of a population's people at any landmark, for any horizon.
+
+    Parameters
+    ----------
+    as_of
+        Landmark.
+    patients, seed, difficulties
+        Those of `synthesise`; of the difficulties only who leaves matters.
+    years, screening_years
+        Horizons of the cardiovascular event, and of screening; whole years are calendar years.
+
+    Returns
+    -------
+    pyarrow.Table
+        As in the truth file of `synthesise`, one row for each person alive and registered at the landmark.
+
+    Raises
+    ------
+    ValueError
+        If a horizon is not positive, or lies outside the calendar.
+    """
+    for horizon in (years, screening_years):
+        check_horizon(as_of, horizon)
+    blocks = _Population(patients, seed, difficulties).blocks(range(patients))
+    return pa.concat_tables(truth_at(block.lives, block.names, as_of, years, screening_years) for block in blocks)
 
 
 def _store(into: Path, shards: int, names: list[str]) -> Records:
@@ -155,10 +214,10 @@ def _store(into: Path, shards: int, names: list[str]) -> Records:
 class _Population:
     """A population made block by block; each block has a seed of its own, so that order does not matter."""
 
-    def __init__(self, patients: int, seed: int) -> None:
-        self._patients = patients
+    def __init__(self, patients: int, seed: int, difficulties: Difficulties = USUAL) -> None:
         of_practices, self._of_people = np.random.SeedSequence(seed).spawn(2)
-        self._practices = make_practices(np.random.default_rng(of_practices), patients)
+        self.practices = make_practices(np.random.default_rng(of_practices), patients, difficulties)
+        self._difficulties = difficulties
 
     def blocks(self, people: range) -> Iterator[Block]:
         """Yield the blocks of people; ``people`` starts at a multiple of ``BLOCK``."""
@@ -166,30 +225,13 @@ class _Population:
             seed = np.random.SeedSequence(
                 self._of_people.entropy, spawn_key=(*self._of_people.spawn_key, first // BLOCK)
             )
-            yield _block(np.random.default_rng(seed), range(first, min(first + BLOCK, people.stop)), self._practices)
-
-
-def _block(rng: np.random.Generator, numbers: range, practices: Practices) -> Block:
-    names = pa.array([f"S{number + 1:07d}" for number in numbers])
-    people = make_people(rng, len(numbers), practices)
-    states = make_trajectories(rng, people, practices)
-    rates = hazards(people, states, practices)
-    events = make_events(rng, people, rates)
-    true = truth(people, events, rates)
-    as_of = true.as_of.astype(np.int64) * 86_400_000_000
-    return Block(
-        records=chart(rng, people, states, events, practices, names),
-        truth=pa.table(
-            [
-                names.take(pa.array(true.person)),
-                pa.array(practices.name).take(pa.array(people.practice[true.person])),
-                pa.array(as_of, pa.timestamp("us")),
-                pa.array(true.cardiovascular),
-                pa.array(true.other_death),
-            ],
-            schema=TRUTH_SCHEMA,
-        ),
-    )
+            of_lives, of_records = seed.spawn(2)
+            numbers = range(first, min(first + BLOCK, people.stop))
+            yield Block(
+                pa.array([f"S{number + 1:07d}" for number in numbers]),
+                make_lives(of_lives, len(numbers), self.practices, self._difficulties),
+                of_records,
+            )
 
 
 class _TruthFile:

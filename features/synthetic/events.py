@@ -13,9 +13,12 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
-from features.synthetic.people import LAST_DAY, People, day
+from features.synthetic.circumstances import Circumstances
+from features.synthetic.difficulties import USUAL, Difficulties
+from features.synthetic.incidence import first_passage
+from features.synthetic.people import LAST_DAY, People
 from features.synthetic.practices import Practices
-from features.synthetic.trajectories import CURRENT, FORMER, Flags, Trajectories, first_passage
+from features.synthetic.trajectories import CURRENT, FORMER, Flags, Trajectories
 
 EVENTS_SIMULATED = 3  # of one person, the first included; more would be rare
 
@@ -68,47 +71,78 @@ class Events:
         return np.minimum(self.death, self.left)
 
 
-def hazards(people: People, states: Trajectories, practices: Practices) -> Hazards:
+def hazards(
+    people: People,
+    circumstances: Circumstances,
+    states: Trajectories,
+    practices: Practices,
+    difficulties: Difficulties = USUAL,
+) -> Hazards:
     """Return the hazards of people in these states."""
     age = (people.age - 60) / 10
     female = people.female[:, None]
     current, former = states.smoking == CURRENT, states.smoking == FORMER
-    diabetes, fibrillation = states.has["diabetes"], states.has["atrial_fibrillation"]
-    kidney, mental = states.has["kidney_disease"], states.has["mental_illness"]
-    systolic = (states.systolic - 130) / 20
+    has = states.has
+    diabetes, kidney, mental = has["diabetes"], has["kidney_disease"], has["mental_illness"]
     ageing = np.where(female, a.CV_LEVEL_WOMEN + a.CV_AGE_WOMEN * age, a.CV_LEVEL_MEN + a.CV_AGE_MEN * age)
-    excess = (
-        current * (a.CV_SMOKING + a.CV_SMOKING_AGE * age)
-        + former * a.CV_FORMER
-        + systolic * (a.CV_SYSTOLIC + a.CV_SYSTOLIC_DIABETES * diabetes)
-        + (states.non_hdl - 4.0) * a.CV_NON_HDL
-        + (states.hdl - 1.4) / 0.5 * a.CV_HDL
-        + diabetes * a.CV_DIABETES
-        + kidney * a.CV_KIDNEY
-        + fibrillation * a.CV_FIBRILLATION
-        + mental * a.CV_MENTAL_ILLNESS
-        + people.by_quintile(a.CV_BY_QUINTILE)
-        + practices.hazard[people.practice][:, None]
-    )
+    excess = _cardiovascular_excess(people, circumstances, states) + practices.hazard[people.practice][:, None]
     other = (
-        np.where(female, a.DEATH_LEVEL_WOMEN + a.DEATH_AGE_WOMEN * age, a.DEATH_LEVEL_MEN + a.DEATH_AGE_MEN * age)
+        a.DEATH(people.age, female)
+        + a.DEATH_TREND * (np.arange(a.YEARS) - (a.DEATH_YEAR - a.FIRST_YEAR))
         + current * a.DEATH_SMOKING
         + former * a.DEATH_FORMER
         + diabetes * a.DEATH_DIABETES
         + kidney * a.DEATH_KIDNEY
-        + fibrillation * a.DEATH_FIBRILLATION
+        + has["atrial_fibrillation"] * a.DEATH_FIBRILLATION
         + mental * a.DEATH_MENTAL_ILLNESS
+        + has["copd"] * a.DEATH_COPD
+        + has["dementia"] * a.DEATH_DEMENTIA
         + people.by_quintile(a.DEATH_BY_QUINTILE)
     )
-    leaving = (
-        np.log(a.LEAVING(people.age, female))
-        + people.by_quintile(a.LEAVING_BY_QUINTILE)
-        + current * a.LEAVING_SMOKING
-        + diabetes * a.LEAVING_DIABETES
-        + mental * a.LEAVING_MENTAL_ILLNESS
-        + excess * a.LEAVING_AT_RISK
-    )
+    leaving = np.log(a.LEAVING(people.age, female))
+    if difficulties.informative_departure:
+        leaving = (
+            leaving
+            + people.by_quintile(a.LEAVING_BY_QUINTILE)
+            + current * a.LEAVING_SMOKING
+            + diabetes * a.LEAVING_DIABETES
+            + mental * a.LEAVING_MENTAL_ILLNESS
+            + excess * a.LEAVING_AT_RISK
+        )
     return Hazards(np.exp(ageing + excess), np.exp(other), np.exp(leaving))
+
+
+def _cardiovascular_excess(people: People, circumstances: Circumstances, states: Trajectories) -> Floats:
+    """Return what the log hazard has beyond age and sex: what SCORE2 knows, then what it does not."""
+    age = (people.age - 60) / 10
+    current, former = states.smoking == CURRENT, states.smoking == FORMER
+    has = states.has
+    diabetes, kidney, mental = has["diabetes"], has["kidney_disease"], has["mental_illness"]
+    filtration = np.maximum(60 - states.metabolism.filtration, 0) / 15
+    known = (
+        current * (a.CV_SMOKING + a.CV_SMOKING_AGE * age)
+        + former * a.CV_FORMER
+        + (states.systolic - 130) / 20 * (a.CV_SYSTOLIC + a.CV_SYSTOLIC_DIABETES * diabetes)
+        + (states.non_hdl - 4.0) * a.CV_NON_HDL
+        + (states.hdl - 1.4) / 0.5 * a.CV_HDL
+        + diabetes * a.CV_DIABETES
+    )
+    unknown = (
+        kidney * (a.CV_KIDNEY + a.CV_FILTRATION * filtration + a.CV_KIDNEY_DIABETES * diabetes)
+        + has["atrial_fibrillation"] * a.CV_FIBRILLATION
+        + mental * (a.CV_MENTAL_ILLNESS + a.CV_MENTAL_ILLNESS_SMOKING * current)
+        + has["copd"] * a.CV_COPD
+        + has["rheumatoid_arthritis"] * a.CV_ARTHRITIS
+        + has["lupus"] * a.CV_LUPUS
+        + has["migraine"] * a.CV_MIGRAINE
+        + diabetes * (a.CV_TYPE_1 * states.illnesses.type_1)[:, None]
+        + (a.CV_FAMILY * circumstances.family_cardiovascular)[:, None]
+        + a.CV_VARIABILITY * (states.variability - a.SYSTOLIC_VISIT_SD)[:, None]
+        + a.CV_SYSTOLIC_VERY_HIGH * np.maximum(states.systolic - 160, 0) / 20
+        + people.by_quintile(a.CV_BY_QUINTILE)
+    )
+    excess: Floats = known + unknown
+    return excess
 
 
 def make_events(rng: np.random.Generator, people: People, rates: Hazards) -> Events:
@@ -116,7 +150,7 @@ def make_events(rng: np.random.Generator, people: People, rates: Hazards) -> Eve
     n = len(people)
     age_at_entry = (people.entry - people.born) / a.DAYS_A_YEAR
     had_one = rng.random(n) < a.PRIOR_CV(age_at_entry, people.female)
-    ago = np.minimum(rng.exponential(6.0, n) + 0.1, age_at_entry - 18)
+    ago = np.minimum(rng.exponential(6.0, n) + 0.1, np.maximum(age_at_entry - 18, 0.05))
     prior = np.where(had_one, people.entry - ago * a.DAYS_A_YEAR, np.inf)
     moments = _cardiovascular(rng, people, rates.cardiovascular, had_one)
     fatal = rng.random(moments.shape) < a.FATAL(_age(moments, people), people.female[:, None])
@@ -157,49 +191,3 @@ def _cardiovascular(rng: np.random.Generator, people: People, hazard: Floats, ha
 
 def _age(moments: Floats, people: People) -> Floats:
     return (np.minimum(moments, LAST_DAY) - people.born[:, None]) / a.DAYS_A_YEAR
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """True ten-year cumulative incidence at landmarks; all of shape ``(rows,)``.
-
-    Attributes
-    ----------
-    person
-        Position in the people.
-    as_of
-        Landmark, 1 January, in days since 1970.
-    cardiovascular, other_death
-        Probability that it comes first, within ten calendar years.
-    """
-
-    person: npt.NDArray[np.int64]
-    as_of: Floats
-    cardiovascular: Floats
-    other_death: Floats
-
-
-def truth(people: People, events: Events, rates: Hazards) -> Truth:
-    """Return the true incidence of those alive, registered and without any event so far at each landmark."""
-    # A cause's share of what happens in a year times the chance that anything does: exact for constant hazards.
-    either = rates.cardiovascular + rates.other_death
-    happens = -np.expm1(-either)
-    before = np.cumsum(either, axis=1) - either
-    parts = []
-    for year in a.LANDMARK_YEARS:
-        as_of = day(year)
-        here = (people.registered < as_of) & (events.gone >= as_of) & (events.first >= as_of)
-        person = np.flatnonzero(here)
-        first = year - a.FIRST_YEAR
-        window = slice(first, first + a.HORIZON_YEARS)
-        survival = np.exp(before[person, first][:, None] - before[person, window])
-        share = survival * happens[person, window] / either[person, window]
-        parts.append(
-            (
-                person,
-                np.full(len(person), as_of),
-                (share * rates.cardiovascular[person, window]).sum(axis=1),
-                (share * rates.other_death[person, window]).sum(axis=1),
-            )
-        )
-    return Truth(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -60,14 +60,17 @@ class People:
 
 
 def make_people(rng: np.random.Generator, number: int, practices: Practices) -> People:
-    """Return people drawn from the age pyramid of the first day, spread over practices."""
+    """Return people drawn from the age pyramid of the first day, some who grow up later, spread over practices."""
     pyramid = np.concatenate([a.PYRAMID_MEN, a.PYRAMID_WOMEN]).astype(np.float64)
     band = rng.choice(len(pyramid), size=number, p=pyramid / pyramid.sum())
     female = band >= len(a.PYRAMID_MEN)
     age = a.PYRAMID_FIRST_AGE + 5 * (band % len(a.PYRAMID_MEN)) + 5 * rng.random(number)
+    grows_up = rng.random(number) < a.GROWN_UP_LATER
+    age = np.where(grows_up, rng.uniform(3, a.PYRAMID_FIRST_AGE, number), age)
     born = np.floor(FIRST_DAY - age * a.DAYS_A_YEAR)
     practice = rng.choice(len(practices.name), size=number, p=practices.share)
-    registered = _registration(rng, number)
+    at_18 = np.floor(born + (18 + rng.random(number)) * a.DAYS_A_YEAR) + OPENS
+    registered = np.where(grows_up, np.maximum(at_18, FIRST_DAY + OPENS), _registration(rng, number))
     return People(
         practice=practice,
         female=female,

@@ -7,20 +7,20 @@ while alive. That is what makes the true incidence computable.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from features.synthetic import assumptions as a
-from features.synthetic.assumptions import ByAge, Floats
+from features.synthetic.assumptions import Floats
+from features.synthetic.illnesses import Illnesses, make_illnesses
+from features.synthetic.metabolism import Metabolism, make_metabolism
 from features.synthetic.people import BOUNDS, FIRST_DAY, People
 from features.synthetic.practices import Practices
 
 Flags = npt.NDArray[np.bool_]
 
 NEVER_SMOKED, FORMER, CURRENT = 0, 1, 2
-CONDITIONS: Final = ("diabetes", "atrial_fibrillation", "kidney_disease", "mental_illness")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +33,10 @@ class Trajectories:
         0 never, 1 former, 2 current.
     systolic, non_hdl, hdl, bmi
         Usual levels under treatment: mmHg, mmol/L, mmol/L, kg/m².
-    onset
-        When each of ``CONDITIONS`` began, days since 1970, infinite if never, each of shape ``(n,)``.
-    has
-        Whether each condition was there on the first day of the year.
+    variability
+        Standard deviation of systolic readings from visit to visit, mmHg, shape ``(n,)``.
+    illnesses, metabolism
+        Further states.
     hypertension_diagnosed
         When it was first diagnosed, days since 1970, infinite if never, shape ``(n,)``.
     antihypertensive, statin
@@ -48,24 +48,29 @@ class Trajectories:
     non_hdl: Floats
     hdl: Floats
     bmi: Floats
-    onset: dict[str, Floats]
-    has: dict[str, Flags]
+    variability: Floats
+    illnesses: Illnesses
+    metabolism: Metabolism
     hypertension_diagnosed: Floats
     antihypertensive: Flags
     statin: Flags
+
+    @property
+    def has(self) -> dict[str, Flags]:
+        """Whether each illness was there on the first day of the year."""
+        return self.illnesses.has
 
 
 def make_trajectories(rng: np.random.Generator, people: People, practices: Practices) -> Trajectories:
     """Return the trajectories of people; levels hold for a whole calendar year."""
     smoking = _smoking(rng, people)
     bmi = _bmi(rng, people)
-    onset = _onsets(rng, people, bmi)
-    has = {name: onset[name][:, None] < BOUNDS[:-1] for name in CONDITIONS}
+    illnesses = make_illnesses(rng, people, smoking, bmi)
     untreated = _untreated_systolic(rng, people, bmi)
     diagnosed, antihypertensive = _hypertension(rng, untreated, practices.measuring[people.practice])
     effect = np.clip(rng.normal(*a.ANTIHYPERTENSIVE_EFFECT, len(people)), 2, 30)[:, None]
     non_hdl = _untreated_non_hdl(rng, people, bmi)
-    statin = _statin(rng, people, non_hdl, has["diabetes"])
+    statin = _statin(rng, people, non_hdl, illnesses.has["diabetes"])
     hdl = np.where(people.female, a.HDL_WOMEN, a.HDL_MEN)[:, None] - 0.015 * (bmi - 25)
     return Trajectories(
         smoking=smoking,
@@ -73,8 +78,9 @@ def make_trajectories(rng: np.random.Generator, people: People, practices: Pract
         non_hdl=np.clip(non_hdl * np.where(statin, a.NON_HDL_FACTOR_STATIN, 1.0), 1.2, 11),
         hdl=np.clip(hdl + rng.normal(0, a.HDL_SD, (len(people), 1)), 0.6, 3.5),
         bmi=bmi,
-        onset=onset,
-        has=has,
+        variability=a.SYSTOLIC_VISIT_SD * np.exp(rng.normal(0, a.SYSTOLIC_VISIT_LOG_SD, len(people))),
+        illnesses=illnesses,
+        metabolism=make_metabolism(rng, people, illnesses, bmi),
         hypertension_diagnosed=diagnosed,
         antihypertensive=antihypertensive,
         statin=statin,
@@ -101,67 +107,6 @@ def _bmi(rng: np.random.Generator, people: People) -> Floats:
     usual = np.exp(rng.normal(a.BMI_LOG_MEAN, a.BMI_LOG_SD, (len(people), 1)))
     by_age = 0.05 * (np.minimum(people.age, 65) - 50)
     return np.clip(usual + by_age + people.by_quintile(a.BMI_BY_QUINTILE), 15, 60)
-
-
-def _onset(rng: np.random.Generator, share: Floats, hazard: Floats) -> Floats:
-    """Return when a condition began: before the first day for a share of people, then by the yearly hazard."""
-    n = len(share)
-    before = FIRST_DAY - a.DAYS_A_YEAR * rng.exponential(6.0, n)
-    return np.where(rng.random(n) < share, before, first_passage(rng.exponential(size=n), hazard))
-
-
-def first_passage(threshold: Floats, hazard: Floats, since: Floats | None = None) -> Floats:
-    """Return when the hazard accumulated from ``since`` (the first day, if None) passes a threshold.
-
-    Parameters
-    ----------
-    threshold
-        Shape ``(n,)``; standard exponential draws give moments that follow the hazard.
-    hazard
-        For each calendar year, held within it, shape ``(n, years)``.
-    since
-        Days since 1970, shape ``(n,)``.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Days since 1970, infinite where the threshold is not passed before delivery.
-    """
-    total = np.cumsum(hazard, axis=1)
-    if since is not None:
-        threshold = threshold + accumulated(hazard, since)
-    year = (total <= threshold[:, None]).sum(axis=1)
-    passed = year < hazard.shape[1]
-    year = np.minimum(year, hazard.shape[1] - 1)
-    rows = np.arange(len(hazard))
-    into = 1 - (total[rows, year] - threshold) / hazard[rows, year]
-    moment = BOUNDS[year] + into * (BOUNDS[year + 1] - BOUNDS[year])
-    return np.where(passed, moment, np.inf)
-
-
-def accumulated(hazard: Floats, until: Floats) -> Floats:
-    """Return the hazard accumulated from the first day until a moment of the calendar, shape ``(n,)``."""
-    year = np.clip(np.searchsorted(BOUNDS, until, side="right") - 1, 0, hazard.shape[1] - 1)
-    into = np.clip((until - BOUNDS[year]) / (BOUNDS[year + 1] - BOUNDS[year]), 0, 1)
-    rows = np.arange(len(hazard))
-    total: Floats = np.cumsum(hazard, axis=1)[rows, year] - (1 - into) * hazard[rows, year]
-    return total
-
-
-def _onsets(rng: np.random.Generator, people: People, bmi: Floats) -> dict[str, Floats]:
-    heavy = np.exp(0.10 * (bmi - 26))
-
-    def begins(share: ByAge, onset: ByAge, factor: Floats) -> Floats:
-        at_first = share(people.age[:, 0], people.female) * factor[:, 0]
-        return _onset(rng, np.minimum(at_first, 0.9), onset(people.age, people.female[:, None]) * factor)
-
-    ones = np.ones((1, 1))
-    return {
-        "diabetes": begins(a.DIABETES_SHARE, a.DIABETES_ONSET, heavy * 0.88),
-        "atrial_fibrillation": begins(a.FIBRILLATION_SHARE, a.FIBRILLATION_ONSET, ones),
-        "kidney_disease": begins(a.KIDNEY_SHARE, a.KIDNEY_ONSET, ones),
-        "mental_illness": begins(a.MENTAL_ILLNESS_SHARE, a.MENTAL_ILLNESS_ONSET, ones),
-    }
 
 
 def _untreated_systolic(rng: np.random.Generator, people: People, bmi: Floats) -> Floats:
@@ -207,10 +152,12 @@ def _statin(rng: np.random.Generator, people: People, non_hdl: Floats, diabetes:
     age = (people.age >= 45) & (people.age < 80)
     indicated = age & ((non_hdl > 4.7) | (diabetes & (non_hdl > 3.4)))
     chance = rng.random((len(people), a.YEARS))
-    taken = indicated[:, 0] & (rng.random(len(people)) < 0.45)
+    starting = np.where(people.female, a.STATIN_STARTED_WOMEN, a.STATIN_STARTED_MEN)
+    # As if it had been indicated for six years at the first day.
+    taken = indicated[:, 0] & (rng.random(len(people)) < 1 - (1 - starting) ** 6)
     years = np.empty_like(indicated)
     for year in range(a.YEARS):
-        started = indicated[:, year] & (chance[:, year] < a.STATIN_STARTED)
+        started = indicated[:, year] & (chance[:, year] < starting)
         taken = np.where(taken, chance[:, year] >= a.TREATMENT_STOPPED, started)
         years[:, year] = taken
     return years

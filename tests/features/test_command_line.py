@@ -133,3 +133,16 @@ def test_it_is_a_program(tmp_path):
     assert wrong.returncode == MISSING
     assert "Traceback" not in wrong.stderr
     assert run("ingest", "--delivered", "yesterday").returncode == USAGE
+
+
+def test_difficulties_of_a_population_are_switched_on_the_command_line(tmp_path):
+    def digest_of(name: str, *options: str) -> str:
+        assert main(["synthesise", "--patients", "60", "--into", str(tmp_path / name), *options]) == OK
+        return Records.open(tmp_path / name).digest
+
+    made = {
+        digest_of("usual"),
+        digest_of("without", "--without", "grams"),
+        digest_of("drift", "--drift-from", "2015-01-01"),
+    }
+    assert len(made) == 3
