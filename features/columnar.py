@@ -3,7 +3,9 @@
 Rows are taken in blocks, each patient once in a block. The records of a block are grouped by concept in one stable
 sort, so that the records of each concept are a *stream*: row after row, in the language's order, with how long before
 ``as_of`` each happened. A window of a stream is, for each row, a pair of positions: a count is their difference, a
-latest value the one before the end, a sum or an extreme a segment operation. Everything else is arithmetic on columns.
+latest value the one before the end, a sum or an extreme a segment operation. Leaves that differ only in their concept
+are computed together, as if each concept had rows of its own: few operations on long arrays, which threads can share
+processors for. Everything else is arithmetic on columns.
 
 Sums run in the records' order (``bincount`` adds one by one) and lengths of time are whole microseconds until they are
 divided, so that values equal the patient-wise evaluator's bit for bit.
@@ -12,8 +14,9 @@ divided, so that values equal the patient-wise evaluator's bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -22,6 +25,7 @@ import numpy.typing as npt
 from features.codes import Concept
 from features.language import (
     DAY,
+    LEAVES,
     LONGEST,
     YEAR,
     Age,
@@ -37,6 +41,7 @@ from features.language import (
     Extreme,
     Followed,
     Is,
+    Leaf,
     Logic,
     Missing,
     Node,
@@ -82,15 +87,25 @@ def evaluate(plan: Plan, shard: Shard, patients: npt.NDArray[np.object_], as_of:
     values = np.empty((len(plan.outputs), len(patients)))
     position = _positions(shard, patients)
     readers = _Reader.all_of(plan, shard.codes)
+    reader_of = {concept: number for number, reader in enumerate(readers) for concept in reader.concepts}
+    batches = _batches(plan, tuple(reader_of[concept] for concept in plan.concepts))
     for rows in _blocks(shard, position):
-        block = _Block(shard, position[rows], as_of[rows], readers)
-        columns: list[Floats] = []
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for step in plan.steps:
-                columns.append(_column(step, block, columns))
+            columns = _columns(plan, batches, _Block(shard, position[rows], as_of[rows], readers))
         for column, output in zip(values, plan.outputs, strict=True):
             column[rows] = columns[output]
     return values
+
+
+def _columns(plan: Plan, batches: Sequence[_Batch], block: _Block) -> list[Floats]:
+    """Return the column of each step of a plan, for the rows of a block."""
+    leaves: dict[int, Floats] = {}
+    for batch in batches:
+        leaves.update(zip(batch.steps, _leaf(batch, block).reshape(len(batch.steps), -1), strict=True))
+    columns: list[Floats] = []
+    for place, step in enumerate(plan.steps):
+        columns.append(leaves[place] if place in leaves else _column(step, columns, len(block.as_of)))
+    return columns
 
 
 # Rows
@@ -119,15 +134,12 @@ def _blocks(shard: Shard, position: Integers) -> Iterator[Integers | slice]:
 
 
 def _cuts(shard: Shard, position: Integers) -> Iterator[tuple[int, int]]:
-    """Yield where blocks of patients at these positions begin and end."""
+    """Yield where blocks of patients at these positions begin and end: as few as it takes, and as even as can be."""
     records = np.where(position < 0, 0, shard.start[position + 1] - shard.start[np.maximum(position, 0)])
     size = np.cumsum(records + A_ROW)
-    low = 0
-    while low < len(position):
-        before = size[low - 1] if low else 0
-        high = max(int(np.searchsorted(size, before + BLOCK, side="right")), low + 1)
-        yield low, high
-        low = high
+    blocks = -(-int(size[-1]) // BLOCK)
+    cuts = np.searchsorted(size, size[-1] * np.arange(1, blocks) / blocks)
+    yield from pairwise(np.unique([0, *cuts, len(position)]).tolist())
 
 
 # Records by concept
@@ -180,61 +192,111 @@ class _Reader:
         return cls(concepts, label, category if any(concept.categories for concept in concepts) else None)
 
 
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Leaves that differ only in their concept, to be computed together; or one leaf.
+
+    Attributes
+    ----------
+    node, selection
+        One of them, and the records it looks at.
+    concepts, steps
+        The concept of each, and its place in the plan.
+    """
+
+    node: Leaf
+    selection: Selection
+    concepts: tuple[Concept, ...]
+    steps: tuple[int, ...]
+
+
+@lru_cache(maxsize=64)
+def _batches(plan: Plan, readers: tuple[int, ...]) -> tuple[_Batch, ...]:
+    """Put a plan's leaves together as far as they can be; ``readers`` is the number of each concept's reader."""
+    reader_of = dict(zip(plan.concepts, readers, strict=True))
+    alike: dict[tuple[object, ...], list[tuple[Concept, int]]] = {}
+    for place, step in enumerate(plan.steps):
+        selection = step.selection
+        if selection is None:
+            continue
+        alone = bool(selection.events or selection.where) or not isinstance(step.node, (Aggregate, Elapsed))
+        rest = (getattr(step.node, f.name) for f in fields(step.node) if f.name != "concept")
+        key = (type(step.node), *rest, selection.valued, reader_of[selection.concept], alone and place)
+        alike.setdefault(key, []).append((selection.concept, place))
+    batches = []
+    for members in alike.values():
+        concepts, steps = zip(*members, strict=True)
+        first = plan.steps[steps[0]]
+        assert isinstance(first.node, LEAVES)
+        assert first.selection is not None
+        batches.append(_Batch(first.node, first.selection, concepts, steps))
+    return tuple(batches)
+
+
 class _Block:
     """Some rows, each of another patient, and what they may see."""
 
     def __init__(self, shard: Shard, position: Integers, as_of: Integers, readers: Sequence[_Reader]) -> None:
         self.as_of = as_of
         self.shard_row, length = _records_of(shard, position)
-        self._streams: dict[Selection, _Stream] = {}
-        self._windows: dict[Selection, _Window] = {}
+        self._found: dict[Concept, tuple[_Stream, int, int]] = {}
+        self._streams: dict[tuple[object, ...], _Stream] = {}
+        self._windows: dict[tuple[object, ...], _Window] = {}
         self._moments: dict[Aggregate, Integers] = {}
         moment = np.repeat(as_of, length)
-        ahead = moment - shard.happened[self.shard_row]
-        visible = ahead > 0
-        visible &= shard.known[self.shard_row] < moment
+        known = shard.known[self.shard_row]
+        visible = known < moment
         visible &= shard.retracted[self.shard_row] >= moment
+        ahead = np.subtract(moment, shard.happened[self.shard_row], out=moment)
+        visible &= ahead > 0
         code, value = shard.code[self.shard_row], shard.value[self.shard_row]
         row = np.repeat(np.arange(len(as_of)), length)
         for reader in readers:
-            label = reader.label[code]
+            label = reader.label.take(code)
             chosen = np.flatnonzero(visible & (label < len(reader.concepts)))
-            grouped = label[chosen]
-            position = chosen[np.argsort(grouped, kind="stable")]  # a radix sort: linear in the number of records
-            stop = np.cumsum(np.bincount(grouped, minlength=len(reader.concepts)))
-            start = stop - np.diff(stop, prepend=0)
-            size = value[position] + 0.0  # there is one zero
-            place = None if reader.category is None else reader.category[code[position]]
-            found = _Stream(len(as_of), row[position], ahead[position], size, position)
-            for concept, low, high in zip(reader.concepts, start.tolist(), stop.tolist(), strict=True):
-                stream = found.part(slice(low, high))
-                if concept.categories and place is not None:
-                    known = shard.known[self.shard_row][stream.position] if high > low else stream.position
-                    stream = stream.ordered(place[low:high], known)
-                self._streams[Selection(concept, valued=False)] = stream
+            grouped = label.take(chosen)
+            position = chosen.take(np.argsort(grouped, kind="stable"))  # a radix sort: linear in the number of records
+            size = value.take(position)
+            size += 0.0  # there is one zero
+            stream = _Stream(len(as_of), row.take(position), ahead.take(position), size, position)
+            stop = np.cumsum(np.bincount(grouped, minlength=len(reader.concepts))).tolist()
+            for concept, low, high in zip(reader.concepts, [0, *stop], stop, strict=False):
+                if concept.categories and reader.category is not None:
+                    stream.order_by_category(slice(low, high), reader.category[code[position[low:high]]], known)
+                self._found[concept] = (stream, low, high)
 
-    def stream(self, selection: Selection) -> _Stream:
-        """Return the records of a selection without bounds, in time."""
-        stream = self._streams.get(selection)
+    def stream(self, concepts: tuple[Concept, ...], selection: Selection) -> _Stream:
+        """Return the records of a selection at any time, for each of some concepts in turn, as rows of its own."""
+        key = (concepts, selection.valued, selection.where)
+        stream = self._streams.get(key)
         if stream is None:
-            concept = selection.concept
-            stream = self._streams[Selection(concept, valued=False)]
-            kept = np.isfinite(stream.size)
-            for comparator, value in selection.where:
-                wanted = concept.category_names.index(value) if isinstance(value, str) else value
-                kept &= COMPARE[comparator](stream.size, wanted)
-            stream = self._streams[selection] = stream.part(np.flatnonzero(kept))
+            stream = self._streams[key] = self._stream(concepts, selection)
         return stream
 
-    def window(self, selection: Selection) -> _Window:
-        """Return the records of a selection."""
-        window = self._windows.get(selection)
+    def _stream(self, concepts: tuple[Concept, ...], selection: Selection) -> _Stream:
+        if not selection.valued and not selection.where:
+            whole = self._found[concepts[0]][0]
+            bounds = [self._found[concept][1:] for concept in concepts]
+            joined = all(before[1] == after[0] for before, after in pairwise(bounds))
+            places = [np.arange(*each) for each in bounds]
+            stream = whole.part(slice(bounds[0][0], bounds[-1][1]) if joined else np.concatenate(places))
+            return stream.apart([high - low for low, high in bounds])
+        stream = self.stream(concepts, Selection(selection.concept, valued=False))
+        kept = np.isfinite(stream.size)
+        for comparator, value in selection.where:
+            wanted = selection.concept.category_names.index(value) if isinstance(value, str) else value
+            kept &= COMPARE[comparator](stream.size, wanted)
+        return stream.part(np.flatnonzero(kept))
+
+    def window(self, concepts: tuple[Concept, ...], selection: Selection) -> _Window:
+        """Return the records of a selection, for each of some concepts in turn, as rows of its own."""
+        key = (concepts, replace(selection, concept=concepts[0]))
+        window = self._windows.get(key)
         if window is None:
-            window = self._windows[selection] = self._window(selection)
+            window = self._windows[key] = self._window(self.stream(concepts, selection), selection)
         return window
 
-    def _window(self, selection: Selection) -> _Window:
-        stream = self.stream(selection.at_any_time)
+    def _window(self, stream: _Stream, selection: Selection) -> _Window:
         low, high = stream.place(selection.within), stream.place(selection.until)
         there = None
         if selection.since is not None:
@@ -252,7 +314,7 @@ class _Block:
         """Return how long before ``as_of`` each row's nth latest or first record happened, 0 where there is none."""
         moment = self._moments.get(event)
         if moment is None:
-            window = self.window(Selection.of(event))
+            window = self.window((event.concept,), Selection.of(event))
             place, there = window.nth(event.statistic, event.nth)
             moment = np.zeros(len(self.as_of), dtype=np.int64)
             moment[there] = window.stream.ahead[place[there]]
@@ -277,7 +339,7 @@ class _Stream:
     Attributes
     ----------
     rows
-        How many rows the block has.
+        How many rows there are: those of the block, once for each concept.
     row, ahead, size, position
         Of each record: its row, by how many microseconds it precedes ``as_of``, its value (or the place of its
         category), and its position in the block.
@@ -291,13 +353,22 @@ class _Stream:
         """Return some of the records, in order."""
         return _Stream(self.rows, self.row[chosen], self.ahead[chosen], self.size[chosen], self.position[chosen])
 
-    def ordered(self, place: Floats, known: Integers) -> _Stream:
-        """Return the records with the places of their categories as sizes, those of one moment in their order."""
-        stream = _Stream(self.rows, self.row, self.ahead, place, self.position)
-        together = (self.row[1:] == self.row[:-1]) & (self.ahead[1:] == self.ahead[:-1])
-        if not bool((together & (place[1:] < place[:-1])).any()):
-            return stream
-        return stream.part(np.lexsort((place, known, -self.ahead, self.row)))
+    def apart(self, lengths: list[int]) -> _Stream:
+        """Return the records with new rows for each concept; ``lengths`` are how many records each has."""
+        if len(lengths) == 1:
+            return self
+        row = self.row + np.repeat(np.arange(len(lengths)) * self.rows, lengths)
+        return _Stream(self.rows * len(lengths), row, self.ahead, self.size, self.position)
+
+    def order_by_category(self, part: slice, place: Floats, known: Integers) -> None:
+        """Make the places of their categories the sizes of some records, and put those of one moment in order."""
+        self.size[part] = place
+        row, ahead = self.row[part], self.ahead[part]
+        together = (row[1:] == row[:-1]) & (ahead[1:] == ahead[:-1])
+        if bool((together & (place[1:] < place[:-1])).any()):
+            order = np.lexsort((place, known[self.position[part]], -ahead, row))
+            for column in (self.size, self.position):  # rows and moments are in order already
+                column[part] = column[part][order]
 
     @cached_property
     def end(self) -> Integers:
@@ -414,7 +485,7 @@ class _Window:
     def days(self, as_of: Integers) -> Floats:
         """Return the number of different days by row."""
         inside = self.inside
-        day = (as_of[inside.row] - inside.ahead) // DAY
+        day = (as_of[inside.row % len(as_of)] - inside.ahead) // DAY
         new = np.ones(len(day), dtype=bool)
         new[1:] = (day[1:] != day[:-1]) | (inside.row[1:] != inside.row[:-1])
         return np.bincount(inside.row[new], minlength=inside.rows).astype(np.float64)
@@ -423,29 +494,31 @@ class _Window:
 # Steps
 
 
-def _column(step: Step, block: _Block, columns: list[Floats]) -> Floats:
-    """Return the column of a step, from the columns of the steps before it."""
-    node, selection = step.node, step.selection
-    operands = [columns[place] for place in step.operands]
+def _leaf(batch: _Batch, block: _Block) -> Floats:
+    """Return the columns of a batch of leaves, one after the other."""
+    node, selection, concepts = batch.node, batch.selection, batch.concepts
     match node:
         case Aggregate():
-            assert selection is not None
-            return _aggregate(node, block.window(selection), block.as_of)
+            return _aggregate(node, block.window(concepts, selection), block.as_of)
         case Elapsed(which, nth=nth):
-            assert selection is not None
-            window = block.window(selection)
+            window = block.window(concepts, selection)
             return window.column(which, nth, window.stream.ahead) / YEAR
         case Covered():
-            assert selection is not None
             return _covered(node, selection, block)
         case Followed(_, _, by, delay):
-            assert selection is not None
-            return _followed(block.window(selection).inside, block.stream(Selection(by, valued=False)), delay)
+            following = block.stream((by,), Selection(by, valued=False))
+            return _followed(block.window(concepts, selection).inside, following, delay)
         case Age():
-            assert selection is not None
-            return _age(block.window(selection), block.as_of)
+            return _age(block.window(concepts, selection), block.as_of)
+
+
+def _column(step: Step, columns: list[Floats], rows: int) -> Floats:
+    """Return the column of a step, from the columns of the steps before it."""
+    node = step.node
+    operands = [columns[place] for place in step.operands]
+    match node:
         case Constant(value):
-            return np.full(len(block.as_of), np.nan if value is None else float(value))
+            return np.full(rows, np.nan if value is None else float(value))
         case Arithmetic(sign):
             return _finite(CALCULATE[sign](*operands))
         case Comparison(sign):
@@ -470,6 +543,8 @@ def _column(step: Step, block: _Block, columns: list[Floats]) -> Floats:
         case Choice():
             condition, then, otherwise = operands
             return np.where(np.isnan(condition), np.nan, np.where(condition == 1.0, then, otherwise))
+        case _:
+            raise AssertionError(f"{node} reads records")
 
 
 COMPARE: Final[dict[str, np.ufunc]] = {
@@ -519,7 +594,7 @@ def _aggregate(node: Aggregate, window: _Window, as_of: Integers) -> Floats:
 
 def _covered(node: Covered, selection: Selection, block: _Block) -> Floats:
     """Add up the parts of the window that records cover, in whole microseconds before ``as_of``."""
-    stream = block.stream(selection.at_any_time)
+    stream = block.stream((node.concept,), selection)
     none = np.iinfo(np.int64).max
     start = np.full(stream.rows, none if selection.within is None else selection.within)
     end = np.full(stream.rows, selection.until)
@@ -605,7 +680,7 @@ def latest_practice(
     readers = _Reader.all_of(Plan((), (), (registration,)), shard.codes)
     for rows in _blocks(shard, position):
         block = _Block(shard, position[rows], as_of[rows], readers)
-        window = block.window(Selection(registration, valued=False))
+        window = block.window((registration,), Selection(registration, valued=False))
         place, there = window.nth("latest", 1)
         found = np.full(len(there), len(shard.practices))
         found[there] = shard.practice[block.shard_row][window.stream.position[place[there]]]

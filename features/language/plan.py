@@ -11,7 +11,7 @@ from features.codes import Concept
 from features.language.nodes import LEAVES, Age, Followed, Node, Selection, Windowed, children, walk
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One node, and the places in the plan of the steps it is computed from."""
 
@@ -25,7 +25,7 @@ class Step:
 Reading = tuple[tuple[int, float | None], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What evaluators do for several expressions.
 

@@ -27,6 +27,7 @@ from features.catalogue.concepts import (
 from features.codes import ATC, CIM10, SNOMED, Concept
 from features.intake import SCHEMA
 from features.language import (
+    LEAVES,
     VALUE,
     Age,
     Aggregate,
@@ -41,6 +42,7 @@ from features.language import (
     Extreme,
     Followed,
     Is,
+    Leaf,
     Logic,
     Missing,
     Node,
@@ -49,6 +51,7 @@ from features.language import (
     all_of,
     any_of,
     band,
+    concepts_of,
     count,
     count_days,
     days,
@@ -68,6 +71,7 @@ from features.language import (
     smallest,
     standard_deviation,
     total,
+    walk,
     when,
     years,
     years_covered,
@@ -76,30 +80,8 @@ from features.language import (
 )
 from features.records import Record, Shard
 
-# Histories
-
 AS_OF = datetime(2024, 2, 29, 12)
-
-#: A coarse grid of moments around as_of makes ties, edges of windows and late letters common; leap days are in it.
-MOMENTS = st.one_of(
-    st.sampled_from(
-        [
-            AS_OF,
-            AS_OF - timedelta(microseconds=1),
-            AS_OF + timedelta(microseconds=1),
-            AS_OF - timedelta(days=365.25),
-            AS_OF - timedelta(days=730.5),
-            AS_OF - timedelta(days=730.5, microseconds=1),
-            datetime(2020, 2, 29),
-            datetime(2023, 2, 28, 12),
-            datetime(1960, 2, 29),
-            datetime(1999, 12, 31, 23, 59, 59, 999999),
-        ]
-    ),
-    st.integers(-9, 3).map(lambda n: AS_OF + timedelta(days=100 * n)),
-    st.integers(-40, 3).map(lambda n: AS_OF + timedelta(days=n)),
-    st.datetimes(datetime(1930, 1, 1), datetime(2026, 1, 1)),
-)
+A_MOMENT = timedelta(microseconds=1)
 CODES = (
     "PRACTICE:birth", "PRACTICE:male", "PRACTICE:female", "PRACTICE:consultation", "PRACTICE:examination",
     "LOINC:8480-6", "SNOMED:271649006", "LOINC:2093-3", "LOINC:14647-2", "LOINC:2085-9",
@@ -113,42 +95,6 @@ VALUES = st.one_of(
     st.sampled_from([1e308, -1e308]),
 )
 PATIENTS = ("ada", "béa", "zoé")
-
-
-@st.composite
-def records(draw: st.DrawFn) -> Record:
-    happened = draw(MOMENTS)
-    delay = draw(st.one_of(st.just(0), st.integers(0, 400)))
-    known = draw(st.one_of(st.just(happened + timedelta(days=delay)), MOMENTS.map(lambda m: max(m, happened))))
-    retracted = draw(st.one_of(st.none(), st.none(), MOMENTS.map(lambda m: max(m, known))))
-    return Record(happened, known, draw(st.sampled_from(CODES)), draw(VALUES), retracted_at=retracted)
-
-
-def histories() -> st.SearchStrategy[list[Record]]:
-    """Zero to some twenty records, some of them twice."""
-    return st.lists(records(), max_size=20).flatmap(
-        lambda found: (
-            st.lists(st.sampled_from(found), max_size=3).map(lambda again: found + again) if found else st.just(found)
-        )
-    )
-
-
-def populations() -> st.SearchStrategy[dict[str, list[Record]]]:
-    return st.fixed_dictionaries({patient: histories() for patient in PATIENTS})
-
-
-def as_table(population: dict[str, list[Record]]) -> pa.Table:
-    rows = [
-        (patient, "practice", r.happened_at, r.known_at, r.code, r.value, None, r.retracted_at)
-        for patient, history in population.items()
-        for r in history
-    ]
-    return pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * len(SCHEMA), schema=SCHEMA)
-
-
-def as_shard(population: dict[str, list[Record]]) -> Shard:
-    return Shard.from_table(as_table(population))
-
 
 # Concepts and windows
 
@@ -211,13 +157,15 @@ def nth_about(draw: st.DrawFn, concepts: tuple[Concept, ...]) -> Expression:
 
 @st.composite
 def coverages(draw: st.DrawFn) -> Expression:
-    verb, concept = draw(st.sampled_from([years_covered, share_covered])), draw(st.sampled_from(ANY))
+    verb = draw(st.sampled_from([years_covered, share_covered]))
+    concept = draw(st.one_of(st.just(SUPPLIED), st.sampled_from(ANY)))
     return verb(concept, lasting=draw(LENGTHS), **draw(windows(concept)))
 
 
 @st.composite
 def sequences(draw: st.DrawFn) -> Expression:
-    concept, by = draw(st.sampled_from(ANY)), draw(st.sampled_from(ANY))
+    concept = draw(st.sampled_from(ANY))
+    by = draw(st.one_of(st.just(concept), st.sampled_from(ANY)))
     return followed_by(concept, by, delay=draw(LENGTHS), **draw(windows(concept)))
 
 
@@ -313,3 +261,92 @@ CALCULATIONS = [operator.add, operator.sub, operator.mul, operator.truediv]
 
 def expressions(depth: int = 3) -> st.SearchStrategy[Expression]:
     return st.one_of(numbers(depth), conditions(depth), STATE, banded(1))
+
+
+# Scenes: expressions, and histories in which they have something to see
+
+#: Moments around which rules turn: as_of itself, leap days, birthdays, the last microsecond of a day.
+MOMENTS = st.one_of(
+    st.sampled_from(
+        [
+            AS_OF,
+            AS_OF - A_MOMENT,
+            AS_OF + A_MOMENT,
+            datetime(2020, 2, 29),
+            datetime(2023, 2, 28, 12),
+            datetime(1960, 2, 29),
+            datetime(1960, 2, 29, 12),
+            datetime(1999, 12, 31, 23, 59, 59, 999999),
+        ]
+    ),
+    st.integers(-40, 3).map(lambda n: AS_OF + timedelta(days=n)),
+    st.integers(-900, 3).map(lambda n: AS_OF + timedelta(hours=n)),
+    st.datetimes(datetime(1930, 1, 1), datetime(2026, 1, 1)),
+)
+
+
+def leaves_of(wanted: list[Expression]) -> list[Leaf]:
+    """Return the leaves of expressions, and the events that bound their windows."""
+    leaves = [node for expression in wanted for node in walk(expression.node) if isinstance(node, LEAVES)]
+    for leaf in leaves:
+        leaves += [e for e in (getattr(leaf, "since", None), getattr(leaf, "before", None)) if e is not None]
+    return leaves
+
+
+@st.composite
+def scenes(draw: st.DrawFn, kind: type[Node] | None = None) -> tuple[list[Expression], dict[str, list[Record]]]:
+    """Draw expressions, and a population whose records are about what they read and lie where their windows turn.
+
+    They are of one kind of node, or of any.
+    """
+    expression = expressions() if kind is None else st.one_of(*NODE_STRATEGIES[kind](0))
+    wanted = draw(st.lists(expression, min_size=1, max_size=3))
+    leaves = leaves_of(wanted)
+    read = {concept for leaf in leaves for concept in concepts_of(leaf)}
+    about = [code for code in CODES if any(concept.covers(code) for concept in read)]
+    codes = [*draw(st.lists(st.sampled_from(about), min_size=1, max_size=3)), draw(st.sampled_from(CODES))]
+    lengths = {getattr(leaf, name, None) for leaf in leaves for name in ("within", "until", "lasting", "delay")}
+    turns = [timedelta(microseconds=length) for length in sorted(lengths - {None, 0})]
+    pool = draw(st.lists(MOMENTS, min_size=1, max_size=3))
+    pool += [AS_OF - turn for turn in turns] + [m - turn for m in pool[:1] for turn in turns]
+    pool += [draw(st.sampled_from(pool)) + draw(st.sampled_from([-A_MOMENT, A_MOMENT])), AS_OF, AS_OF - A_MOMENT]
+    moments = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=4))  # few of each, so that ties are common
+    values = draw(st.lists(VALUES, min_size=1, max_size=3))
+    record = records(st.sampled_from(codes), st.sampled_from(moments), st.sampled_from(values))
+    return wanted, {patient: draw(histories(record)) for patient in PATIENTS[: draw(st.integers(1, 3))]}
+
+
+@st.composite
+def records(
+    draw: st.DrawFn,
+    codes: st.SearchStrategy[str] = st.sampled_from(CODES),  # noqa: B008 - strategies are values
+    moments: st.SearchStrategy[datetime] = MOMENTS,
+    values: st.SearchStrategy[float | None] = VALUES,
+) -> Record:
+    """Draw a record, known at once or later, and now and then taken back."""
+    happened = draw(moments)
+    known = max(happened, draw(st.one_of(st.just(happened), moments)))
+    retracted = max(known, draw(moments)) if draw(st.integers(0, 4)) == 0 else None
+    return Record(happened, known, draw(codes), draw(values), retracted_at=retracted)
+
+
+def histories(record: st.SearchStrategy[Record]) -> st.SearchStrategy[list[Record]]:
+    """Draw no records to a dozen, some of them twice."""
+    return st.lists(record, max_size=10).flatmap(
+        lambda found: (
+            st.lists(st.sampled_from(found), max_size=2).map(lambda again: found + again) if found else st.just(found)
+        )
+    )
+
+
+def as_table(population: dict[str, list[Record]]) -> pa.Table:
+    rows = [
+        (patient, "practice", r.happened_at, r.known_at, r.code, r.value, None, r.retracted_at)
+        for patient, history in population.items()
+        for r in history
+    ]
+    return pa.table([list(column) for column in zip(*rows, strict=True)] or [[]] * len(SCHEMA), schema=SCHEMA)
+
+
+def as_shard(population: dict[str, list[Record]]) -> Shard:
+    return Shard.from_table(as_table(population))

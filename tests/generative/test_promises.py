@@ -48,9 +48,8 @@ from tests.generative.strategies import (
     as_shard,
     as_table,
     expressions,
-    histories,
-    populations,
     records,
+    scenes,
 )
 
 Moments = list[tuple[str, datetime]]
@@ -89,21 +88,41 @@ def bits(values: list[float]) -> bytes:
 
 
 WANTED = st.lists(expressions(), min_size=1, max_size=4)
-ROWS = st.lists(st.tuples(st.sampled_from([*PATIENTS, "nobody"]), MOMENTS), min_size=1, max_size=6)
+SCENES = scenes()
+#: One patient's history, in a scene of which it is the only one.
+HISTORIES = scenes().map(lambda scene: (scene[0], scene[1]["ada"]))
+WHEN = st.one_of(st.just(AS_OF), st.just(AS_OF), MOMENTS)
+ROWS = st.lists(st.tuples(st.sampled_from([*PATIENTS, "nobody"]), WHEN), min_size=1, max_size=6)
 
 
-@generated(WANTED, populations(), ROWS)
-def test_the_two_evaluators_agree(wanted, population, rows):
-    """One definition, two evaluators, the same bits: alone, or with other features that share its leaves."""
+def agree(scene: tuple[list[Expression], dict[str, list[Record]]], rows: Moments) -> None:
+    wanted, population = scene
     columns = by_columns(wanted, as_shard(population), rows)
     expected = [by_patient(wanted, population.get(patient, []), as_of) for patient, as_of in rows]
     for place, (expression, column) in enumerate(zip(wanted, columns, strict=True)):
         assert column == bits([row[place] for row in expected]), str(expression)
 
 
-@generated(WANTED, histories(), st.lists(records(), min_size=1, max_size=8))
-def test_the_future_moves_no_feature(wanted, history, more):
+@generated(SCENES, ROWS)
+def test_the_two_evaluators_agree(scene, rows):
+    """One definition, two evaluators, the same bits: alone, or with other features that share its leaves."""
+    agree(scene, rows)
+
+
+@pytest.mark.parametrize("more", [1, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", NODES.values(), ids=list(NODES))
+def test_the_two_evaluators_agree_about_each_node(kind, more):
+    examples = more * (60 if kind in LEAVES else 15)
+    limits = settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    limits(given(scenes(kind), ROWS)(agree))()
+
+
+@generated(HISTORIES, st.lists(records(), min_size=1, max_size=8))
+def test_the_future_moves_no_feature(scene, more):
     """What happened, became known or was taken back at as_of or later moves no feature, on either engine."""
+    wanted, history = scene
+    codes = [r.code for r in history] or ["PRACTICE:consultation"]
+    more = [replace(r, code=codes[i % len(codes)]) for i, r in enumerate(more)]
     later = [
         replace(r, known_at=max(r.known_at, AS_OF + timedelta(days=i % 2)), retracted_at=None)
         if i % 2
@@ -118,9 +137,10 @@ def test_the_future_moves_no_feature(wanted, history, more):
         assert b"".join(by_columns(wanted, as_shard({"ada": after}), row)) == before
 
 
-@generated(WANTED, histories())
-def test_only_what_was_known_matters(wanted, history):
+@generated(HISTORIES)
+def test_only_what_was_known_matters(scene):
     """A history cut down to what could be known at the time, by hand, gives the same features."""
+    wanted, history = scene
     known = [
         replace(r, retracted_at=None)
         for r in history
@@ -129,8 +149,9 @@ def test_only_what_was_known_matters(wanted, history):
     assert bits(by_patient(wanted, known, AS_OF)) == bits(by_patient(wanted, history, AS_OF))
 
 
-@generated(WANTED, populations(), ROWS, st.randoms(use_true_random=False), st.integers(1, 40))
-def test_neither_row_order_nor_the_cut_into_shards_and_blocks_moves_a_feature(wanted, population, rows, random, block):
+@generated(SCENES, ROWS, st.randoms(use_true_random=False), st.integers(1, 40))
+def test_neither_row_order_nor_the_cut_into_shards_and_blocks_moves_a_feature(scene, rows, random, block):
+    wanted, population = scene
     table = as_table(population)
     whole = by_columns(wanted, Shard.from_table(table), rows)
     order = list(range(len(table)))
@@ -144,8 +165,9 @@ def test_neither_row_order_nor_the_cut_into_shards_and_blocks_moves_a_feature(wa
         assert alone == [column[8 * position : 8 * position + 8] for column in whole]
 
 
-@generated(WANTED, histories())
-def test_a_history_is_a_set_of_records_in_any_order(wanted, history):
+@generated(HISTORIES)
+def test_a_history_is_a_set_of_records_in_any_order(scene):
+    wanted, history = scene
     assert bits(by_patient(wanted, history, AS_OF)) == bits(by_patient(wanted, history[::-1], AS_OF))
 
 
@@ -161,9 +183,10 @@ def test_expressions_travel_as_json(wanted):
         assert feature.definition == str(expression)
 
 
-@generated(WANTED, histories())
-def test_stale_is_not_recent(wanted, history):
+@generated(HISTORIES)
+def test_stale_is_not_recent(scene):
     """A window ends at as_of, wherever the last record is: what is older than the window might as well not be."""
+    wanted, history = scene
     for leaf in (node for expression in wanted for node in walk(expression.node) if isinstance(node, LEAVES)):
         if isinstance(leaf, Age) or leaf.within is None or leaf.since or leaf.before or leaf.concept is SUPPLIED:
             continue
