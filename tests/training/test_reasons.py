@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from features.catalogue.cardiovascular import CARDIOVASCULAR, SENSITIVE
-from features.catalogue.concepts import BODY_MASS_INDEX, SYSTOLIC_BP, BODY_WEIGHT
+from features.catalogue.concepts import BODY_MASS_INDEX, BODY_WEIGHT, SYSTOLIC_BP
 from features.feature_set import FeatureSet
 from features.language import VALUE, YEAR, latest, quantity, when, years
 from features.records import History, Record
