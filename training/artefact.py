@@ -1,8 +1,9 @@
 """A fitted model on disk, complete and without pickle: what is needed to score, and nothing that came from one patient.
 
-A folder holds ``model.json`` (what it predicts, its shape over time), the definitions of its features, population and
-required measurements, one ``.skops`` file a classifier, and ``golden.json``: inputs made up from quantiles and the
-answers the model gave to them. `load` refuses a folder that does not give those answers again. Same model, same bytes.
+A folder holds ``model.json`` (what it predicts, and all of it that is numbers), the definitions of its features,
+population and required measurements, one ``.skops`` file a classifier, and ``golden.json``: inputs made up from
+quantiles and the answers the model gave to them. `load` refuses a folder that does not give those answers again. Same
+model, same bytes. What each kind of model is made of is in `training.models.portable`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from lightgbm import Booster
 
 from features.digests import canonical
 from features.feature_set import FeatureSet
-from training.models import CensoringWeighted, Shape
+from features.language import Category
+from training.models import Floats, Learned
+from training.models.portable import pack, unpack
 
 #: Types that may be built from a model file, besides what skops itself trusts. None of them runs code when built.
 TRUSTED: Final = [
@@ -32,6 +35,7 @@ TRUSTED: Final = [
     "numpy.dtype",
 ]
 GOLDEN_ROWS: Final = 24
+FORMAT: Final = 2
 
 
 class UnusableModel(ValueError):
@@ -59,7 +63,7 @@ class Artefact:
     """
 
     study: str
-    model: CensoringWeighted
+    model: Learned
     features: FeatureSet
     population: FeatureSet
     required: FeatureSet
@@ -82,36 +86,32 @@ def save(artefact: Artefact, folder: Path, sample: pd.DataFrame) -> None:
     ------
     FileExistsError
         If the folder is not empty.
+    TypeError
+        If the model is of a kind that cannot be served: it cannot be kept whole without pickle, or cannot give exact
+        reasons. It is for comparison only.
     """
+    model = artefact.model
+    about, classifiers = pack(model)
+    golden = _golden_inputs(sample[model.features_])
+    answers = _answers(model, golden)
+    model.contributions(golden)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty: a model folder is written once")
-    model = artefact.model
     (folder / "features.json").write_bytes(artefact.features.to_json())
     (folder / "population.json").write_bytes(artefact.population.to_json())
     (folder / "required.json").write_bytes(artefact.required.to_json())
-    (folder / "event.skops").write_bytes(_dump(model.event_))
-    if model.competing_ is not None:
-        (folder / "competing.skops").write_bytes(_dump(model.competing_))
-    about = {
-        "format": 1,
+    for name, classifier in classifiers.items():
+        (folder / f"{name}.skops").write_bytes(_dump(classifier))
+    described = {
+        "format": FORMAT,
         "study": artefact.study,
-        "name": model.name,
-        "title": model.title,
-        "horizon_years": model.horizon_,
-        "features": model.features_,
+        "model": about,
+        "classifiers": sorted(classifiers),
         "fingerprint": artefact.features.fingerprint,
         "comparator": artefact.comparator,
-        "competing": model.competing_ is not None,
-        "shape": {
-            "times": model.shape_.times.tolist(),
-            "event": model.shape_.event.tolist(),
-            "competing": model.shape_.competing.tolist(),
-        },
     }
-    (folder / "model.json").write_bytes(canonical(about))
-    golden = _golden_inputs(sample[model.features_])
-    answers = model.incidence(golden, [model.horizon_])[:, :, 0]
+    (folder / "model.json").write_bytes(canonical(described))
     inputs = golden.astype(object).where(golden.notna(), None).to_numpy().tolist()
     (folder / "golden.json").write_bytes(canonical({"inputs": inputs, "answers": answers.tolist()}))
     load(folder)
@@ -123,11 +123,11 @@ def load(folder: Path) -> Artefact:
     Raises
     ------
     UnusableModel
-        If a file is absent, a type is not trusted, a definition does not have the fingerprint it should, or a golden
-        answer differs.
+        If a file is absent, of another format, a type is not trusted, a definition does not have the fingerprint it
+        should, or a golden answer differs.
     """
     try:
-        about = json.loads((folder / "model.json").read_bytes())
+        described = json.loads((folder / "model.json").read_bytes())
         features, population, required = (
             FeatureSet.from_json((folder / f"{name}.json").read_bytes())
             for name in ("features", "population", "required")
@@ -135,26 +135,46 @@ def load(folder: Path) -> Artefact:
         golden = json.loads((folder / "golden.json").read_bytes())
     except (OSError, ValueError, KeyError) as error:
         raise UnusableModel(f"{folder.name}: a file is missing or cannot be read ({type(error).__name__})") from error
-    if features.fingerprint != about["fingerprint"] or list(features) != about["features"]:
+    if described.get("format") != FORMAT:
+        raise UnusableModel(f"{folder.name}: model.json is not of format {FORMAT}: train and save the model again")
+    if features.fingerprint != described["fingerprint"]:
         raise UnusableModel(f"{folder.name}: these are not the features the model was trained on")
-    model = CensoringWeighted(None, name=about["name"], title=about["title"])
-    model.horizon_ = about["horizon_years"]
-    model.features_ = about["features"]
-    model.event_ = _load(folder / "event.skops")
-    model.competing_ = _load(folder / "competing.skops") if about["competing"] else None
-    model.shape_ = Shape(*(np.array(about["shape"][name]) for name in ("times", "event", "competing")))
-    inputs = pd.DataFrame(golden["inputs"], columns=model.features_, dtype=np.float64)
-    answers = model.incidence(inputs, [model.horizon_])[:, :, 0]
+    classifiers = {name: _load(folder / f"{name}.skops") for name in described["classifiers"]}
+    model = unpack(described["model"], classifiers)
+    if list(features) != model.features_:
+        raise UnusableModel(f"{folder.name}: these are not the features the model was trained on")
+    answers = _answers(model, _typed(pd.DataFrame(golden["inputs"], columns=model.features_), features))
     if not np.allclose(answers, golden["answers"], rtol=0, atol=1e-12):
         raise UnusableModel(f"{folder.name}: the model no longer gives the answers it gave when it was saved")
-    return Artefact(about["study"], model, features, population, required, about["comparator"])
+    return Artefact(described["study"], model, features, population, required, described["comparator"])
+
+
+def _answers(model: Learned, inputs: pd.DataFrame) -> Floats:
+    """Return the probability of each state half-way and at the horizon."""
+    return model.incidence(inputs, [model.horizon_ / 2, model.horizon_])
+
+
+def _typed(inputs: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
+    """Return inputs as features are: numbers, and states as categoricals."""
+    return inputs.astype(
+        {
+            feature.name: pd.CategoricalDtype(list(feature.node.type.names))
+            if isinstance(feature.node.type, Category)
+            else np.float64
+            for feature in features.values()
+        }
+    )
 
 
 def _golden_inputs(sample: pd.DataFrame) -> pd.DataFrame:
     """Return made-up rows: each value is a quantile of its column, rounded, or missing where some are."""
     random = np.random.default_rng(0)
-    columns = {}
+    columns: dict[Any, Any] = {}
     for name, column in sample.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            codes = random.integers(-1 if column.isna().any() else 0, len(column.cat.categories), GOLDEN_ROWS)
+            columns[name] = pd.Categorical.from_codes(codes, dtype=column.dtype)
+            continue
         values = column.astype(np.float64)
         choices = [float(f"{v:.3g}") for v in values.quantile([0.05, 0.25, 0.5, 0.75, 0.95]).dropna()] or [np.nan]
         if values.isna().any():

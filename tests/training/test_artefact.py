@@ -7,24 +7,47 @@ import zipfile
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier
 
 from features.catalogue.cardiovascular import ADULTS_40_TO_79, CARDIOVASCULAR, FRAMINGHAM, REQUIRED_MEASUREMENTS
+from features.catalogue.concepts import SMOKING_STATUS
 from features.digests import canonical, digest_folder
+from features.feature_set import FeatureSet
+from features.language import age, latest
 from tests.training.people import HORIZON, features, followup
 from training.artefact import Artefact, UnusableModel, load, save
 from training.explain import explain
-from training.models import gradient_boosting, logistic_regression
+from training.models import (
+    CompetingCox,
+    Recalibrated,
+    StackedHazard,
+    gradient_boosting,
+    logistic_regression,
+    stacked_gradient_boosting,
+    stacked_logistic_regression,
+)
+from training.published.comparators import score2
 
-X = features(3000)
+X = features(2000)
 FOLLOWUP = followup(X)
+INDEX = pd.DataFrame({"patient": np.arange(2000), "practice": np.arange(2000) % 20})
+KINDS = {
+    "logistic_regression": logistic_regression,
+    "lightgbm": lambda: gradient_boosting(CARDIOVASCULAR),
+    "stacked_logistic_regression": stacked_logistic_regression,
+    "stacked_lightgbm": lambda: stacked_gradient_boosting(CARDIOVASCULAR),
+    "competing_cox": CompetingCox,
+    "recalibrated": lambda: Recalibrated(CompetingCox(), "slope"),
+    "recalibrated_isotonic": lambda: Recalibrated(logistic_regression(), "isotonic"),
+}
 
 
 def made(kind):
-    model = logistic_regression() if kind == "logistic_regression" else gradient_boosting(CARDIOVASCULAR)
     return Artefact(
         "cardiovascular",
-        model.fit(X, FOLLOWUP),
+        KINDS[kind]().fit_grouped(X, FOLLOWUP, INDEX),
         CARDIOVASCULAR,
         ADULTS_40_TO_79,
         REQUIRED_MEASUREMENTS,
@@ -32,34 +55,86 @@ def made(kind):
     )
 
 
+@pytest.fixture(scope="module")
+def artefacts():
+    return {kind: made(kind) for kind in KINDS}
+
+
 @pytest.fixture(params=["logistic_regression", "lightgbm"])
-def saved(request, tmp_path):
-    artefact = made(request.param)
-    save(artefact, tmp_path / "model", X)
-    return artefact, tmp_path / "model"
+def saved(request, tmp_path, artefacts):
+    save(artefacts[request.param], tmp_path / "model", X)
+    return artefacts[request.param], tmp_path / "model"
 
 
-def test_a_model_comes_back_the_same(saved):
-    artefact, folder = saved
+@pytest.fixture(params=KINDS)
+def any_saved(request, tmp_path, artefacts):
+    save(artefacts[request.param], tmp_path / "model", X)
+    return request.param, artefacts[request.param], tmp_path / "model"
+
+
+def test_a_model_comes_back_the_same(any_saved):
+    kind, artefact, folder = any_saved
     again = load(folder)
-    np.testing.assert_array_equal(again.model.risk(X, HORIZON), artefact.model.risk(X, HORIZON))
-    np.testing.assert_array_equal(again.model.incidence(X, [3.0]), artefact.model.incidence(X, [3.0]))
+    assert type(again.model) is type(KINDS[kind]())
+    assert (again.model.name, again.model.title) == (artefact.model.name, artefact.model.title)
+    times = [0.5, 3.0, HORIZON]
+    np.testing.assert_array_equal(again.model.incidence(X, times), artefact.model.incidence(X, times))
+    for found, expected in zip(again.model.contributions(X), artefact.model.contributions(X), strict=True):
+        np.testing.assert_array_equal(found, expected)
     assert again.features.fingerprint == artefact.features.fingerprint
     assert again.population.fingerprint == ADULTS_40_TO_79.fingerprint
 
 
-def test_the_same_model_is_the_same_bytes(saved, tmp_path):
-    artefact, folder = saved
-    save(made(artefact.model.name), tmp_path / "again", X)
+def test_the_same_model_is_the_same_bytes(any_saved, tmp_path):
+    kind, _, folder = any_saved
+    save(made(kind), tmp_path / "again", X)
     assert digest_folder(folder) == digest_folder(tmp_path / "again")
 
 
-def test_no_extreme_of_the_training_data_is_in_the_file(saved):
+def test_no_extreme_of_the_training_data_is_in_the_file(any_saved):
+    _, _, folder = any_saved
+    texts = [zipfile.ZipFile(file).read("schema.json").decode() for file in folder.glob("*.skops")]
+    texts.append((folder / "model.json").read_text())
+    for text in texts:
+        assert not re.search(r"feature_infos=[^\\]*\[(?!-1e\+308)", text)
+        for name in ("age", "systolic", "bmi"):
+            assert repr(float(X[name].max())) not in text
+    durations = {repr(duration) for duration in FOLLOWUP.duration[FOLLOWUP.duration < HORIZON].tolist()}
+    assert not durations & set(re.findall(r"[\d.]+", texts[-1]))
+
+
+def test_what_cannot_be_kept_or_explained_is_for_comparison_only(tmp_path):
+    published = Recalibrated(score2(), "intercept").fit_grouped(X, FOLLOWUP, INDEX)
+    trees = LGBMClassifier(n_estimators=40, n_jobs=1, verbose=-1)
+    changing = StackedHazard(trees, name="changing", title="").fit(X, FOLLOWUP)
+    for model, why in ((published, "for comparison only: a Recalibrated of PublishedModel"), (changing, "change over")):
+        artefact = Artefact("study", model, CARDIOVASCULAR, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2")
+        with pytest.raises(TypeError, match=why):
+            save(artefact, tmp_path / "model", X)
+        assert not (tmp_path / "model").exists()
+
+
+def test_a_model_recalibrated_by_a_state_comes_back_the_same(tmp_path, monkeypatch):
+    """Regions are a state like any other: here the smoking status."""
+    monkeypatch.setattr(Recalibrated, "LEAST_EVENTS", 20)
+    features = FeatureSet("by-state", age=age(), smoking=latest(SMOKING_STATUS))
+    states = features["smoking"].node.type.names
+    random = np.random.default_rng(0)
+    smoking = pd.Categorical.from_codes(random.integers(-1, len(states), len(X)), categories=states)
+    people = pd.DataFrame({"age": X["age"], "smoking": smoking})
+    model = Recalibrated(logistic_regression(), "slope", by="smoking").fit_grouped(people, FOLLOWUP, INDEX)
+    assert len(model.own_) >= 2
+    artefact = Artefact("study", model, features, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2")
+    save(artefact, tmp_path / "model", people)
+    np.testing.assert_array_equal(load(tmp_path / "model").model.risk(people, HORIZON), model.risk(people, HORIZON))
+
+
+def test_another_format_is_refused(saved):
     _, folder = saved
-    text = zipfile.ZipFile(folder / "event.skops").read("schema.json").decode()
-    assert not re.search(r"feature_infos=[^\\]*\[(?!-1e\+308)", text)
-    for name in ("age", "systolic", "bmi"):
-        assert repr(float(X[name].max())) not in text
+    about = json.loads((folder / "model.json").read_bytes())
+    (folder / "model.json").write_bytes(canonical(about | {"format": 1}))
+    with pytest.raises(UnusableModel, match="not of format 2"):
+        load(folder)
 
 
 def test_golden_inputs_are_nobody(saved):
@@ -73,7 +148,7 @@ def test_golden_inputs_are_nobody(saved):
 def test_a_model_that_answers_differently_is_refused(saved):
     _, folder = saved
     golden = json.loads((folder / "golden.json").read_bytes())
-    golden["answers"][0][1] += 1e-6
+    golden["answers"][0][1][0] += 1e-6
     (folder / "golden.json").write_bytes(canonical(golden))
     with pytest.raises(UnusableModel, match="no longer gives the answers"):
         load(folder)

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -24,17 +21,6 @@ NEW = features(3000, seed=7)
 def model(request):
     made = logistic_regression() if request.param == "logistic_regression" else gradient_boosting(CARDIOVASCULAR)
     return made.fit(X, FOLLOWUP)
-
-
-@settings(max_examples=50, deadline=None, derandomize=True)
-@given(times=st.lists(st.floats(0.01, HORIZON), min_size=1, max_size=6).map(sorted))
-def test_incidence_is_monotone_and_sums_to_one(times):
-    for made in (FITTED_LOGISTIC, FITTED_TREES):
-        states = made.incidence(NEW[:200], times)
-        assert states.shape == (200, 3, len(times))
-        assert (states >= 0).all()
-        np.testing.assert_allclose(states.sum(axis=1), 1, atol=1e-12)
-        assert (np.diff(states[:, 1:], axis=2) >= 0).all()
 
 
 def test_two_fits_are_the_same(model):
@@ -57,11 +43,18 @@ def test_declared_directions_hold():
     assert (FITTED_TREES.risk(higher, HORIZON) >= FITTED_TREES.risk(lower, HORIZON)).all()
 
 
+def test_directions_are_the_event_s_alone():
+    constrained, free = FITTED_TREES.event_.get_params(), FITTED_TREES.competing_.get_params()
+    assert any(constrained["monotone_constraints"])
+    assert free.get("monotone_constraints") is None
+
+
 def test_contributions_add_up_to_the_log_odds(model):
     base, added = model.contributions(NEW)
     risk = model.risk(NEW, HORIZON)
     assert list(added) == list(CARDIOVASCULAR)
     np.testing.assert_allclose(base + added.sum(axis=1), np.log(risk / (1 - risk)), atol=1e-9)
+    np.testing.assert_allclose(model.explained(NEW), np.log(risk / (1 - risk)), atol=1e-9)
 
 
 def test_any_classifier_will_do_but_not_any_can_be_explained():
@@ -92,6 +85,4 @@ def test_without_competing_events_there_are_two_states_in_use():
     assert (made.incidence(NEW, [HORIZON])[:, 2] == 0).all()
 
 
-FITTED_LOGISTIC = logistic_regression().fit(X, FOLLOWUP)
 FITTED_TREES = gradient_boosting(CARDIOVASCULAR).fit(X, FOLLOWUP)
-assert isinstance(X, pd.DataFrame)
