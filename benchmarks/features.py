@@ -5,11 +5,11 @@ in the last two years. For 30 codes a count in 1 year, 5 years and ever; for 15 
 and maximum in both windows and the years since the latest. 225 features.
 
 What is timed, for every engine: from Parquet files on disk (5,000 patients a file; integer codes; sorted by patient
-and time; in the system's cache) to every feature of every row in memory as 64-bit floats. Vigie takes a file at a time
-and thread, the others 100,000 patients at a time, which is their best. Every engine runs in a process of its own, on
-all processors, and the runs of the engines alternate. Ratios are of medians: of the time that passed, and of the
-processors' time, which a busy machine changes less. Before a time counts, all engines must agree on every feature: how
-many rows have a value, and their sum.
+and time; in the system's cache) to every feature of every row in memory as 64-bit floats, let go as the next ones
+come. Vigie takes a file at a time and thread, the others 100,000 patients at a time, which is their best. Every engine
+runs in a process of its own, on all processors, and the runs of the engines alternate. Ratios are of medians: of the
+time that passed, and of the processors' time, which a busy machine changes less. Before a time counts, all engines
+must agree on every feature: how many rows have a value, and their sum.
 
 Run with ``make bench``; a million patients with ``python -m benchmarks.features --patients 1000000``.
 """

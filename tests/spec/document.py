@@ -56,8 +56,9 @@ the expression; stated, it is checked, and a feature set refuses a statement tha
 - **Numbers are exact.** Sums add up in that order, and lengths of time are whole microseconds until they are
   divided, so that every engine gives the same bits.
 - **The future is not there.** No verb can reach a record that happened, or became known, at `as_of` or later.
-- **Missing is not zero.** Only `exists`, `count`, `count_days`, `followed_by` and `years_covered` take absence
-  for an answer; everything else is missing until `.default(...)`."""
+- **Missing is not zero.** Only `exists`, `all_of`, `count`, `count_days`, `followed_by`, `years_covered` and, in a
+  window, `share_covered` take absence for an answer; everything else is missing until `.default(...)`.
+"""
 
 
 def document() -> str:
@@ -99,7 +100,7 @@ def _values(example: Example) -> list[str]:
         elif isinstance(kind, Category):
             shown.append(str(value))
         else:
-            shown.append(f"{value:.4g}".replace("-", "−"))
+            shown.append(f"{value:.5g}".replace("-", "−"))
     return shown
 
 

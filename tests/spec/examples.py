@@ -351,20 +351,28 @@ missing where it never did.
 
 Ada has 30 days from 1 November and 30 from 16 November: 45 in all. The window of 100 days begins on 22
 November, and the second prescription covers 24 days of it. Béa's 60-day prescription, on 1 February, covers the
-29 days to 1 March.
+29 days to 1 March. Cléo's of 50 days covers the three short ones made while it lasts: 50 in all, 48 of them in
+the last 58 days.
 """,
         """
 Ada | 2023-11-01 | statin
 Ada | 2023-11-16 | statin
 Béa | 2024-02-01 | supply | 60
+Cléo | 2024-01-01 | supply | 50
+Cléo | 2024-01-05 | supply | 2
+Cléo | 2024-01-10 | supply | 2
+Cléo | 2024-01-15 | supply | 2
 Zoé
 """,
         (
-            Example("years_covered(STATIN, lasting=days(30))", (45 / 365.25, 0, 0)),
-            Example("share_covered(STATIN, within=days(100), lasting=days(30))", (0.24, 0, 0)),
-            Example("share_covered(STATIN, lasting=days(30))", (45 / 121, MISSING, MISSING)),
-            Example("share_covered(DIURETIC_SUPPLY, within=days(58), lasting=days(30))", (0, 0.5, 0)),
-            Example("years_covered(STATIN, within=days(100), until=days(90), lasting=days(30))", (10 / 365.25, 0, 0)),
+            Example("years_covered(STATIN, lasting=days(30))", (45 / 365.25, 0, 0, 0)),
+            Example("share_covered(STATIN, within=days(100), lasting=days(30))", (0.24, 0, 0, 0)),
+            Example("share_covered(STATIN, lasting=days(30))", (45 / 121, MISSING, MISSING, MISSING)),
+            Example("years_covered(DIURETIC_SUPPLY, lasting=days(30))", (0, 29 / 365.25, 50 / 365.25, 0)),
+            Example("share_covered(DIURETIC_SUPPLY, within=days(58), lasting=days(30))", (0, 0.5, 48 / 58, 0)),
+            Example(
+                "years_covered(STATIN, within=days(100), until=days(90), lasting=days(30))", (10 / 365.25, 0, 0, 0)
+            ),
         ),
     ),
     Chapter(
