@@ -38,6 +38,7 @@ demo: setup ## Records, features, models, evidence, card, approval, one answer (
 	@echo "  make ui       compare the models in MLflow"
 	@echo "  make serve    ask for risks over HTTP; the page at http://127.0.0.1:3000 is the documentation"
 	@echo "  $(FOLDER)/synthetic/bundle/card.fr.html and card.en.html    read the model card in a browser"
+	@echo "  $(FOLDER)/synthetic/comparison.html    compare the models on one page"
 
 serve: setup ## Take the approved model from the registry to a Bento and serve it on port 3000
 	$(RUN) -m serving release --study cardiovascular --demonstration

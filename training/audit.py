@@ -311,11 +311,11 @@ def _attribute(
     replicates: dict[str, Floats] = {}
     for label, members in rows.items():
         here, theirs = risk[members], followup[members]
-        _, replicates[label] = replicate(here, theirs, horizon, columns, resampling[members])
+        of_group = resampling[members]
+        _, replicates[label] = replicate(here, theirs, horizon, columns, of_group)
         findings = []
-        for column, full in zip(
-            columns, assemble(by_group[label], replicates[label], columns, theirs, horizon), strict=True
-        ):
+        measured = assemble(by_group[label], replicates[label], columns, theirs, horizon, of_group.clusters)
+        for column, full in zip(columns, measured, strict=True):
             enough = events[label] >= MINIMUM_EVENTS or not column[0].needs_outcome
             visible = full.suppressed(smallest_cell(here, theirs, horizon, column) if enough else 0)
             visible = dataclasses.replace(visible, n=shown_n[label], events=shown_events[label])

@@ -91,7 +91,9 @@ def calibration_curve(
             curve.append(CalibrationPoint(math.nan, math.nan, math.nan, math.nan, shown(n), shown(events)))
         else:
             mean, share = map(float, point)
-            curve.append(CalibrationPoint(mean, share, *interval(replicates[:, 1]), n, events))
+            curve.append(
+                CalibrationPoint(mean, share, *interval(replicates[:, 1], resampling[rows].clusters), n, events)
+            )
     return curve
 
 
@@ -179,9 +181,10 @@ def smooth_calibration(
         fitted = CalibrationSpline.fit(risk, outcome, weights)
         return np.full(len(grid), np.nan) if fitted is None else fitted(grid)
 
-    point, replicates = replicate_vector(values, followup, horizon, curve, Resampling.of(clusters, resamples, seed))
+    resampling = Resampling.of(clusters, resamples, seed)
+    point, replicates = replicate_vector(values, followup, horizon, curve, resampling)
     return [
-        SmoothPoint(float(predicted), float(observed), *interval(draws))
+        SmoothPoint(float(predicted), float(observed), *interval(draws, resampling.clusters))
         for predicted, observed, draws in zip(grid, point, replicates.T, strict=True)
         if math.isfinite(observed)
     ]

@@ -21,6 +21,7 @@ from training import artefact, card
 from training.audit import Audit, audit, with_pairs
 from training.card import ModelCard, render
 from training.committee import Bilingual, Decision, Ledger, Votes, demonstration_key
+from training.comparison import comparison_page
 from training.console import Steps
 from training.drafting import Run, draft
 from training.explain import explain
@@ -107,6 +108,9 @@ def run(
                 clusters=study.clusters,
             )
         _log_evidence(evidence)
+        comparison = comparison_page(evidence, study)
+        (folder / "comparison.html").write_text(comparison, encoding="utf-8")
+        mlflow.log_text(comparison, "comparison.html")
 
         with steps(f"For whom: fairness audit of {study.candidate} by {', '.join(study.sensitive)}"):
             found = audit(
@@ -125,7 +129,7 @@ def run(
             candidate = next(m for m in models if m.name == study.candidate)
             if not isinstance(candidate, CensoringWeighted):
                 raise TypeError(f"{study.candidate} is not a learned model: choose another candidate")
-            candidate.fit(X, members.followup)
+            candidate.fit_grouped(X, members.followup, members.index)
             explanation = explain(candidate, X, study.features, seed=seed)
 
         bundle = folder / "bundle"

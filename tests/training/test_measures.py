@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
-from sksurv.metrics import brier_score, cumulative_dynamic_auc
+from sksurv.metrics import brier_score, concordance_index_ipcw, cumulative_dynamic_auc
 from sksurv.util import Surv
 from threadpoolctl import threadpool_limits
 
@@ -28,6 +28,7 @@ from training.measures import (
     measure,
     smallest_cell,
 )
+from training.measures.cells import FINE, Cells
 from training.survival import Floats, aalen_johansen
 
 HORIZON = 10.0
@@ -93,6 +94,89 @@ def test_with_censoring_auc_and_brier_are_those_of_scikit_survival() -> None:
     theirs = cumulative_dynamic_auc(truth, truth, risk, [at])[0][0]
     _, error = brier_score(truth, truth, 1 - risk[:, None], [at])
     assert_allclose(values(risk, followup, "auc", "brier"), [theirs, error[0]], rtol=1e-8)
+
+
+SIXTY = np.arange(1, 61)
+
+
+def sixty() -> tuple[Floats, Floats, np.ndarray]:
+    """Return sixty people without ties of time, for values computed elsewhere: risk, duration and cause."""
+    duration = np.round((SIXTY * 37 % 61) / 6 + 0.05, 3)
+    return np.round((SIXTY * 23 % 59) / 60, 4), duration, (SIXTY * SIXTY * 7 + SIXTY // 3) % 3
+
+
+def test_concordance_is_that_of_hazardous_with_and_without_competing_events() -> None:
+    # hazardous 0.2.0: concordance_index_incidence(y, risk, y_train=y, time_grid=[8], taus=[8])
+    risk, duration, cause = sixty()
+    for causes, published in ((cause, 0.62458877), (np.where(cause == 2, 0, cause), 0.74041249)):
+        (found,) = estimate(risk, follow(duration, causes, 11.0), 8.0, np.zeros(60), measures=["uno_c"])
+        assert_allclose(found.value, published, atol=5e-9)
+
+
+def test_without_competing_events_concordance_is_that_of_scikit_survival() -> None:
+    risk, followup, _ = population(1500, 2, death=0.0)
+    risk = np.round(risk, 2) + 0.005  # ties
+    truth = Surv.from_arrays(followup.cause == 1, followup.duration)
+    theirs = concordance_index_ipcw(truth, truth, risk, tau=HORIZON - 1e-9)[0]
+    assert_allclose(values(risk, followup, "uno_c"), [theirs], rtol=1e-9)
+
+
+def slow_concordance(risk: Floats, closed: FollowUp) -> float:
+    """Return Wolbers et al.'s formula, pair by pair."""
+    duration, cause = closed.duration, closed.cause
+    left = (cause == 0) & (duration < closed.horizon)
+
+    def stays(time: float, *, through: bool) -> float:
+        share = 1.0
+        for each in np.unique(duration[left]):
+            if each < time or (through and each == time):
+                leaving = (left & (duration == each)).sum()
+                share *= 1 - leaving / ((duration > each).sum() + leaving)
+        return share
+
+    won = all_pairs = 0.0
+    for i in np.flatnonzero(cause == 1):
+        before, through = (stays(duration[i], through=each) for each in (False, True))
+        for j in range(len(risk)):
+            if duration[j] > duration[i] or (duration[j] == duration[i] and cause[j] == 0):
+                weight = 1 / (before * through) if through else 0.0
+            elif cause[j] == 2:
+                weight = 1 / (before * stays(duration[j], through=False))
+            else:
+                continue
+            all_pairs += weight
+            won += weight * ((risk[j] < risk[i]) + 0.5 * (risk[j] == risk[i]))
+    return won / all_pairs if all_pairs else math.nan
+
+
+def test_concordance_counts_every_pair_with_ties_of_time_and_risk() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        duration = rng.integers(1, 8, 40).astype(float)
+        followup = follow(np.where(rng.random(40) < 0.3, HORIZON, duration), rng.integers(0, 3, 40))
+        followup = follow(followup.duration, np.where(followup.duration == HORIZON, 0, followup.cause))
+        risk = rng.integers(1, 9, 40) / 10
+        assert_allclose(values(risk, followup, "uno_c"), [slow_concordance(risk, followup)], rtol=1e-10)
+
+
+def test_concordance_does_not_depend_on_who_leaves() -> None:
+    found = []
+    for departure in (0.0, 0.1):
+        risk, followup, _ = population(60_000, 3, departure=departure)
+        found += values(risk, followup, "uno_c")
+    assert_allclose(found[0], found[1], atol=0.012)
+
+
+def test_interventions_avoided_are_those_of_dcurves() -> None:
+    # dcurves 1.1.7: dca(data, outcome="y", modelnames=["r"], thresholds=[.1, .2, .4])
+    risk, _, cause = sixty()
+    followup = follow(np.full(60, HORIZON), cause == 1)
+    found = values(
+        risk, followup, "net_benefit", "net_benefit_all", "interventions_avoided", thresholds=(0.1, 0.2, 0.4)
+    )
+    assert_allclose(found[:3], [0.288889, 0.195833, -0.027778], atol=5e-7)
+    assert_allclose(found[3:6], [0.277778, 0.187500, -0.083333], atol=5e-7)
+    assert_allclose(found[6:], [10.0, 3.33333, 8.33333], atol=5e-5)
 
 
 def test_auc_counts_every_pair() -> None:
@@ -208,6 +292,29 @@ def test_interval_is_as_wide_as_theory_says() -> None:
     (found,) = estimate(risk, followup, HORIZON, np.arange(1000), resamples=600, measures=["observed"])
     standard_error = math.sqrt(found.value * (1 - found.value) / 1000)
     assert_allclose(found.high - found.low, 2 * 1.96 * standard_error, rtol=0.12)
+
+
+def test_putting_rows_into_cells_moves_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    risk, followup, practice = population(12_000, 33, departure=0.08)
+    where = (risk, followup, HORIZON, practice, (0.05, 0.1))
+    coarse = estimate(*where, resamples=40)
+    monkeypatch.setattr("training.measures.cells.EXACT", len(risk))
+    for one, other in zip(coarse, estimate(*where, resamples=40), strict=True):
+        assert one.value == other.value
+        width = other.high - other.low
+        assert_allclose([one.low, one.high], [other.low, other.high], atol=0.02 * width, err_msg=one.measure)
+
+
+def test_cells_keep_everybody_on_their_side_of_a_threshold() -> None:
+    risk = np.sort(np.round(np.random.default_rng(1).beta(1, 8, 9000), 3))
+    followup = follow(np.full(9000, HORIZON), np.arange(9000) % 7 == 0)
+    cells = Cells.of(risk, followup, np.zeros(9000, dtype=np.intp), 1, (0.05, 0.1), FINE)
+    everybody = cells.everybody()
+    assert not cells.exact
+    assert everybody.sum() == 9000
+    for threshold in (0.05, 0.1):
+        assert everybody[cells.rows() >= threshold].sum() == (risk >= threshold).sum()
+    assert (np.diff(cells.risk) > 0).all()
 
 
 def test_people_of_one_practice_are_not_independent() -> None:

@@ -67,7 +67,8 @@ def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
         assert metrics["auc.low"] < metrics["auc"] < metrics["auc.high"]
     assert {"minus_score2.auc", "net_benefit.at_10_percent"} <= set(by_model["lightgbm"])
     paths = {f.path for f in tracking.list_artifacts(version.run_id)}
-    assert {"bundle", "figures", "study.json"} <= paths
+    assert {"bundle", "figures", "study.json", "comparison.html"} <= paths
+    assert (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not list(tmp_path.rglob("*.pkl"))
     assert "lightgbm" in "\n".join(headline(made.evidence, CARDIOVASCULAR))
 

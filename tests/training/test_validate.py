@@ -158,7 +158,7 @@ def test_estimates_are_those_of_the_scored_rows(result: tuple[Evidence, pd.DataF
     assert model.scored == rows.sum()
     assert len(model.folds) == 5
     assert sum(fold.estimates[0].n or 0 for fold in model.folds) == model.scored
-    assert [each.measure for each in model.heterogeneity] == ["auc", "observed_expected"]
+    assert [each.measure for each in model.heterogeneity] == ["auc", "observed_expected", "calibration_slope"]
     for each in model.heterogeneity:
         assert each.expected_low <= each.low < each.pooled < each.high <= each.expected_high
     assert model.calibration[0].n is not None
@@ -189,7 +189,7 @@ def test_models_are_compared_on_the_rows_both_score(
     direct = difference(a, b, followup[rows], 10.0, index["practice"][rows], (0.1,), 30)
     found = by_name(average.differences)
     assert_allclose(found["auc"].value, by_name(direct)["auc"].value)
-    assert set(found) == {"auc", "brier", "ipa", "net_benefit"}
+    assert set(found) == {"auc", "uno_c", "brier", "ipa", "net_benefit", "interventions_avoided"}
     assert found["auc"].high < 0
     assert found["auc"].n == 2695
 

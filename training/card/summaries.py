@@ -13,6 +13,7 @@ from training.committee import Bilingual
 
 PARTS: Final = {
     "auc": "discrimination",
+    "uno_c": "discrimination",
     "observed": "calibration",
     "predicted": "calibration",
     "observed_expected": "calibration",

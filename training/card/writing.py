@@ -22,6 +22,7 @@ CROSS: Final = " × "
 PERCENT: Final = frozenset(
     {"observed", "predicted", "flagged", "sensitivity", "specificity", "ppv", "ici", "e50", "e90"}
 )
+ONE_DECIMAL: Final = frozenset({"interventions_avoided"})
 TWO_DECIMALS: Final = frozenset({"observed_expected", "calibration_intercept", "calibration_slope"})
 
 
@@ -35,7 +36,8 @@ def number(value: float | None, measure: str, language: Language, *, signed: boo
     """Return the value of a measure as a reader expects it: a percentage, or two or three decimals."""
     if measure in PERCENT:
         return percent(value, language, signed=signed)
-    return decimal(value, 2 if measure in TWO_DECIMALS else 3, language, signed=signed)
+    places = 1 if measure in ONE_DECIMAL else 2 if measure in TWO_DECIMALS else 3
+    return decimal(value, places, language, signed=signed)
 
 
 def count(value: int | str | None, language: Language) -> str:

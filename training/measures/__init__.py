@@ -22,6 +22,7 @@ from training.measures.definitions import (
     e90,
     flagged,
     ici,
+    interventions_avoided,
     ipa,
     net_benefit,
     net_benefit_all,
@@ -31,6 +32,7 @@ from training.measures.definitions import (
     predicted,
     sensitivity,
     specificity,
+    uno_c,
 )
 from training.measures.estimates import Estimate, assemble, check, difference, estimate, smallest_cell
 from training.measures.outcome import OutcomeAtHorizon
@@ -43,6 +45,7 @@ from training.measures.resampling import (
     columns_of,
     interval,
     point_value,
+    reach,
     replicate,
     replicate_vector,
 )
@@ -73,6 +76,7 @@ __all__ = [
     "flagged",
     "ici",
     "interval",
+    "interventions_avoided",
     "ipa",
     "logistic",
     "logit",
@@ -85,9 +89,11 @@ __all__ = [
     "ppv",
     "predicted",
     "quantiles",
+    "reach",
     "replicate",
     "replicate_vector",
     "sensitivity",
     "smallest_cell",
     "specificity",
+    "uno_c",
 ]

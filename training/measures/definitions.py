@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.measures.calibration import calibration_distances, logistic, logit
+from training.measures.concordance import concordance
 from training.measures.outcome import OutcomeAtHorizon
 from training.measures.registry import measure
 from training.survival import Floats
@@ -23,6 +24,25 @@ def auc(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
     cases, controls = (np.add.reduceat(group[order], starts) for group in (outcome.event, outcome.event_free))
     below = np.cumsum(controls) - controls / 2
     return float(cases @ below / (cases.sum() * controls.sum()))
+
+
+@measure(
+    "uno_c",
+    "Discrimination (C d’Uno jusqu’à l’horizon)",
+    "Discrimination (Uno’s C up to the horizon)",
+    target=1.0,
+    needs_times=True,
+)
+def uno_c(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
+    """Return the probability that, of two people, the one who has the event first was given the higher risk.
+
+    Censoring is weighted, and whoever had a competing event never has the event: see `concordance`. The AUC at the
+    horizon asks who has the event by then; this one also asks in which order.
+    """
+    if (risk[1:] >= risk[:-1]).all():
+        return concordance(risk, outcome.followup, weights)
+    order = np.argsort(risk, kind="stable")
+    return concordance(risk[order], outcome.followup[order], weights[order])
 
 
 @measure("observed", "Risque observé", "Observed risk", better=None)
@@ -158,6 +178,16 @@ def net_benefit(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, thresh
 def net_benefit_all(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
     """Return the net benefit of flagging everybody: observed − (1 − observed) × odds of the threshold."""
     return net_benefit(np.ones_like(risk), outcome, weights, threshold)
+
+
+@measure("interventions_avoided", "Interventions évitées pour 100", "Interventions avoided per 100", at_threshold=True)
+def interventions_avoided(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return how many fewer people in 100 are treated than if all were, for the same number of events missed or not.
+
+    The net benefit over treating all, counted in false positives: Vickers et al. (2008, doi:10.1186/1472-6947-8-53).
+    """
+    gain = net_benefit(risk, outcome, weights, threshold) - net_benefit_all(risk, outcome, weights, threshold)
+    return 100 * gain * (1 - threshold) / threshold
 
 
 @measure(

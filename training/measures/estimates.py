@@ -149,16 +149,31 @@ def estimate(
     columns = columns_of(measures, thresholds)
     resampling = Resampling.of(clusters, resamples, seed)
     point, replicates = replicate(values, followup, horizon, columns, resampling)
-    return assemble(point, replicates, columns, followup, horizon)
+    return assemble(point, replicates, columns, followup, horizon, resampling.clusters)
 
 
 def assemble(
-    point: Floats, replicates: Floats, columns: Sequence[Column], followup: FollowUp, horizon: float
+    point: Floats,
+    replicates: Floats,
+    columns: Sequence[Column],
+    followup: FollowUp,
+    horizon: float,
+    clusters: int,
 ) -> list[Estimate]:
-    """Return the estimates made of values and their replicates."""
+    """Return the estimates made of values and their replicates.
+
+    Parameters
+    ----------
+    point, replicates, columns
+        What `replicate` returned, and for which measures.
+    followup, horizon
+        Of the rows measured.
+    clusters
+        How many clusters they lie in: the fewer, the wider the intervals.
+    """
     events = int((close(followup, horizon).cause == EVENT).sum())
     return [
-        Estimate(wanted.name, float(value), *interval(draws), len(followup), events, threshold)
+        Estimate(wanted.name, float(value), *interval(draws, clusters), len(followup), events, threshold)
         for (wanted, threshold), value, draws in zip(columns, point, replicates.T, strict=True)
     ]
 
@@ -199,4 +214,4 @@ def difference(
         replicate(check(risk, followup, clusters=clusters), followup, horizon, columns, resampling)
         for risk in (risk_a, risk_b)
     )
-    return assemble(a[0] - b[0], a[1] - b[1], columns, followup, horizon)
+    return assemble(a[0] - b[0], a[1] - b[1], columns, followup, horizon, resampling.clusters)

@@ -28,6 +28,8 @@ class Measure:
         Whether it is computed at each decision threshold.
     needs_outcome
         Whether it depends on what happened, so that few events make it worthless.
+    needs_times
+        Whether it depends on when events happened, and not only on what is known at the horizon.
     function
         What computes it.
     """
@@ -39,6 +41,7 @@ class Measure:
     target: float | None
     at_threshold: bool
     needs_outcome: bool
+    needs_times: bool
     function: Callable[..., float]
 
 
@@ -55,12 +58,13 @@ def measure(
     *,
     at_threshold: bool = False,
     needs_outcome: bool = True,
+    needs_times: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function as a measure.
 
     Parameters
     ----------
-    name, label_fr, label_en, target, better, at_threshold, needs_outcome
+    name, label_fr, label_en, target, better, at_threshold, needs_outcome, needs_times
         See `Measure`.
 
     Raises
@@ -74,7 +78,9 @@ def measure(
         raise ValueError(f"measure {name!r} is better near its target, but has none: give target=")
 
     def register(function: Function) -> Function:
-        MEASURES[name] = Measure(name, label_fr, label_en, better, target, at_threshold, needs_outcome, function)
+        MEASURES[name] = Measure(
+            name, label_fr, label_en, better, target, at_threshold, needs_outcome, needs_times, function
+        )
         return function
 
     return register

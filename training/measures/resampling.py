@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 from threadpoolctl import threadpool_limits
 
 from features.outcome import FollowUp
+from training.measures.cells import FINE, PAIRS, Cells
 from training.measures.outcome import OutcomeAtHorizon
 from training.measures.registry import MEASURES, Measure
 from training.survival import Floats, Timeline, close
@@ -37,31 +39,33 @@ class Resampling:
     Whole practices are drawn with replacement (Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x). A
     drawn practice weighs as often as it was drawn; the censoring distribution is estimated anew in each
     replicate. With few practices (under about 20) such intervals are too narrow; with one there is none.
+    A count fits a byte: of 255 clusters or fewer none is drawn more often, and of more none ever is.
     """
 
     cluster: npt.NDArray[np.intp]
-    counts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.uint8]
 
     @classmethod
     def of(cls, clusters: npt.ArrayLike, resamples: int, seed: int) -> Self:
         """Draw ``resamples`` replicates of the clusters, given one label a row."""
         labels, cluster = np.unique(np.asarray(clusters), return_inverse=True)
         many = len(labels)
-        if many < 2:
-            return cls(cluster, np.empty((0, many), dtype=np.int64))
-        draws = np.random.default_rng(seed).multinomial(many, np.full(many, 1 / many), size=resamples)
+        draws = np.empty((resamples if many > 1 else 0, many), dtype=np.uint8)
+        random, share = np.random.default_rng(seed), np.full(many, 1 / many)
+        for draw in draws:
+            draw[:] = random.multinomial(many, share)
         return cls(cluster, draws)
+
+    @property
+    def clusters(self) -> int:
+        """Return how many clusters these rows lie in."""
+        return len(np.unique(self.cluster))
 
     def __getitem__(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Resampling:
         """Return the same draws for some rows."""
         cluster = self.cluster[rows]
         alone = len(cluster) == 0 or bool((cluster == cluster[0]).all())
         return Resampling(cluster, self.counts[:0] if alone else self.counts)
-
-    def weights(self) -> Iterator[Floats]:
-        """Yield the frequency weights of the rows in each replicate."""
-        for draw in self.counts.astype(np.float64):
-            yield draw[self.cluster]
 
 
 Column = tuple[Measure, float | None]
@@ -112,14 +116,23 @@ def replicate(
 
     Notes
     -----
-    Rows are put in one order first (risk, then time, cause and cluster): values do not depend on the order
-    given, to the last bit, and ranks and survival curves need no sorting in a replicate.
+    See `replicate_vector`.
     """
+    point = np.empty(len(columns))
+    replicates = np.empty((len(resampling.counts), len(columns)))
+    thresholds = [threshold for _, threshold in columns if threshold is not None]
+    for timed in (False, True):
+        chosen = [position for position, (wanted, _) in enumerate(columns) if wanted.needs_times == timed]
+        some = [columns[position] for position in chosen]
 
-    def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
-        return np.array([point_value(column, risk, outcome, weights) for column in columns])
+        def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, some: Sequence[Column] = some) -> Floats:
+            return np.array([point_value(column, risk, outcome, weights) for column in some])
 
-    return replicate_vector(risk, followup, horizon, values, resampling)
+        if chosen:
+            point[chosen], replicates[:, chosen] = replicate_vector(
+                risk, followup, horizon, values, resampling, thresholds, timed=timed
+            )
+    return point, replicates
 
 
 def replicate_vector(
@@ -128,27 +141,81 @@ def replicate_vector(
     horizon: float,
     function: Callable[[Floats, OutcomeAtHorizon, Floats], Floats],
     resampling: Resampling,
+    thresholds: Sequence[float] = (),
+    *,
+    timed: bool = False,
 ) -> tuple[Floats, Floats]:
-    """Do what `replicate` does, for any function of risk, outcome and weights that returns ``(m,)`` values."""
+    """Do what `replicate` does, for any function of risk, outcome and weights that returns ``(m,)`` values.
+
+    Parameters
+    ----------
+    risk, followup, horizon, resampling
+        As for `replicate`.
+    function
+        Given risks in increasing order.
+    thresholds
+        Risks at which the function may cut.
+    timed
+        Whether it reads the times of the outcome's follow-up, and not only what is known at the horizon.
+
+    Notes
+    -----
+    Rows are put in one order first (risk, then time, cause and cluster): values do not depend on the order given, to
+    the last bit. Values are computed on all rows. Replicates are computed on `Cells`, and above `EXACT` rows moved by
+    the difference the cells make to the value itself (in the fifth digit, usually).
+    """
     order = np.lexsort((resampling.cluster, followup.cause, followup.duration, risk))
     risk, resampling, closed = risk[order], resampling[order], close(followup[order], horizon)
-    timeline = Timeline(closed)
-
-    def values(weights: Floats) -> Floats:
-        return function(risk, OutcomeAtHorizon.closed(closed, timeline, weights), weights)
-
     # On vectors this short threads gain nothing, wait for each other on a busy machine, and add up in another order.
     with threadpool_limits(1, user_api="blas"):
-        point = values(np.ones(len(risk)))
-        replicates = [values(w) if w.any() else np.full_like(point, np.nan) for w in resampling.weights()]
-    return point, np.array(replicates, dtype=np.float64).reshape(len(replicates), len(point))
+        ones = np.ones(len(risk))
+        point = function(risk, OutcomeAtHorizon.closed(closed, Timeline(closed), ones), ones)
+        if not len(resampling.counts):
+            return point, np.empty((0, len(point)))
+        grid = PAIRS if timed else FINE
+        cells = Cells.of(risk, closed, resampling.cluster, resampling.counts.shape[1], thresholds, grid)
+        timeline, rows = cells.timeline(), cells.rows()
+
+        def values(weights: Floats) -> Floats:
+            if not weights.any():
+                return np.full_like(point, np.nan)
+            outcome = OutcomeAtHorizon.closed(cells.followup, timeline, weights)
+            return (
+                function(rows, outcome, weights) if timed else function(cells.risk, *cells.over_times(outcome, weights))
+            )
+
+        replicates = np.array([values(weights) for weights in cells.frequencies(resampling.counts)])
+        if not cells.exact:
+            moved = point - values(cells.everybody())
+            replicates += np.where(np.isfinite(moved), moved, 0.0)
+    return point, replicates
 
 
-def interval(replicates: Floats) -> tuple[float, float]:
-    """Return the percentile interval of one measure; NaN when more than 5 % of replicates have no value."""
+def reach(clusters: int) -> float:
+    """Return how many standard errors of a bootstrap over so many clusters, at least 2, make half an interval."""
+    student = float(special.stdtrit(clusters - 1, (1 + CONFIDENCE) / 2))
+    return student * math.sqrt(clusters / (clusters - 1))
+
+
+def interval(replicates: Floats, clusters: int) -> tuple[float, float]:
+    """Return the expanded percentile interval of one measure; NaN when more than 5 % of replicates have no value.
+
+    Parameters
+    ----------
+    replicates
+        The measure in each replicate.
+    clusters
+        How many clusters were drawn from: the fewer, the wider.
+
+    Notes
+    -----
+    Percentiles of a bootstrap are too narrow by what a normal interval lacks of Student's, and by the variance's
+    divisor. Expanded, they are taken further out: at the normal probability of ``t √(clusters / (clusters - 1))``
+    (Hesterberg 2015, doi:10.1080/00031305.2015.1089789, section 4.2). No bound leaves what the replicates reached.
+    """
     usable = replicates[np.isfinite(replicates)]
-    if len(usable) == 0 or len(usable) < (1 - FAILED_REPLICATES) * len(replicates):
+    if clusters < 2 or len(usable) == 0 or len(usable) < (1 - FAILED_REPLICATES) * len(replicates):
         return math.nan, math.nan
-    tail = (1 - CONFIDENCE) / 2
+    tail = float(special.ndtr(-reach(clusters)))
     low, high = np.quantile(usable, [tail, 1 - tail])
     return float(low), float(high)

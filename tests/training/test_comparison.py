@@ -1,0 +1,136 @@
+"""The comparison page says what the evidence says, in both languages, and nothing it should not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from features.typography import LANGUAGES, NARROW, Language
+from tests.training.comparisons import evidence
+from training.comparison import comparison_page
+from training.comparison.rendering import short_title
+from training.studies import CARDIOVASCULAR
+from training.validate import Evidence
+
+STUDY = CARDIOVASCULAR
+
+
+@pytest.fixture(scope="module")
+def found() -> Evidence:
+    return evidence()
+
+
+def text_of(html: str, language: Language) -> str:
+    """Return what one language's page says, tags left out and spaces joined."""
+    page = html.split(f'<div class="page" lang="{language}">')[1].split('<div class="page"')[0]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_it_says_what_the_evidence_says(found: Evidence) -> None:
+    html = comparison_page(found, STUDY)
+    french, english = (text_of(html, language) for language in LANGUAGES)
+    model = next(each for each in found.models if each.name == "lightgbm")
+    auc = next(each for each in model.estimates if each.measure == "auc")
+    assert f"{auc.value:.3f}".replace(".", ",") in french
+    assert f"{auc.low:.3f} to {auc.high:.3f}" in english
+    assert found.ranking is not None
+    assert found.ranking.best is not None
+    assert "Meilleur modèle selon la règle" in french
+    assert "Best model by the rule" in english
+    assert f"{found.landmarks:,}".replace(",", " ") in french.replace(NARROW, " ")
+    for comparison in found.comparisons:
+        assert comparison.reclassification is not None
+    assert "Who changes category" in english
+    assert "15 % du plus grand possible" in french.replace(NARROW, " ")
+
+
+def test_a_lead_is_called_real_only_when_its_interval_leaves_zero_out(found: Evidence) -> None:
+    assert found.ranking is not None
+    eligible = tuple(dataclasses.replace(each, outside=()) for each in found.ranking.models)
+    rankings = (dataclasses.replace(found.ranking, models=eligible, real=real) for real in (True, False))
+    real, chance = (
+        text_of(comparison_page(dataclasses.replace(found, ranking=ranking), STUDY), "en") for ranking in rankings
+    )
+    assert "is more than chance explains" in real
+    assert "is not established" in chance
+    assert "more than chance explains" not in chance
+
+
+def test_the_first_language_is_the_one_asked_for(found: Evidence) -> None:
+    for language in LANGUAGES:
+        html = comparison_page(found, STUDY, language)
+        assert html.startswith(f'<!doctype html>\n<html lang="{language}">')
+        assert re.findall(r'id="language-(\w\w)"[^>]*checked', html) == [language]
+    assert comparison_page(found, STUDY) == comparison_page(json.loads(found.to_json()), STUDY)
+
+
+def test_it_needs_nothing_else(found: Evidence) -> None:
+    html = comparison_page(found, STUDY)
+    assert not re.search(r"(src|href)=\"(?!#)", html)
+    assert "<script" not in html
+    assert " style=" not in html
+
+
+class Balanced(HTMLParser):
+    """Checks that tags close in order, and that no identifier is there twice."""
+
+    VOID = ("meta", "input", "br", "link")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_it_is_well_formed(found: Evidence) -> None:
+    parser = Balanced()
+    html = comparison_page(found, STUDY)
+    parser.feed(html)
+    assert parser.open == []
+    assert len(parser.ids) == len(set(parser.ids))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(parser.ids)
+    assert re.findall(r"\b(?:x|y|cx|cy|x1|x2|y1|y2|d)=\"[^\"]*(?:nan|None|Undefined)", html) == []
+
+
+def test_no_small_count_and_no_value_on_one_is_shown(found: Evidence) -> None:
+    tree = json.loads(found.to_json())
+    auc = next(each for each in tree["models"][0]["estimates"] if each["measure"] == "auc")
+    auc |= {"value": 0.98765, "n": 7}
+    assert "0,988" not in comparison_page(tree, STUDY)
+
+
+def test_evidence_of_an_older_run_is_shown_without_what_it_lacks(found: Evidence) -> None:
+    tree = json.loads(found.to_json())
+    tree |= {"ranking": None, "development": None, "schemes": [], "stability": [], "learning": [], "comparisons": []}
+    for model in tree["models"]:
+        model |= {"precision": [], "smooth": []}
+    html = comparison_page(tree, STUDY)
+    assert "Il n’y a pas deux modèles jugés" in html
+    assert "Stabilité" not in html
+
+
+def test_evidence_of_another_study_is_refused(found: Evidence) -> None:
+    tree = json.loads(found.to_json()) | {"study": "other", "models": []}
+    with pytest.raises(ValueError, match=r"about 'other', the study is 'cardiovascular'.*knows no model"):
+        comparison_page(tree, STUDY)
+
+
+def test_titles_are_in_one_language() -> None:
+    title = "Régression logistique / Logistic regression"
+    assert [short_title(title, language) for language in LANGUAGES] == ["Régression logistique", "Logistic regression"]
+    assert short_title("SCORE2 / SCORE2-OP (ESC 2021, low-risk region)", "fr") == "SCORE2 / SCORE2-OP"
