@@ -17,9 +17,11 @@ Run with ``make bench``; a million patients with ``python -m benchmarks.features
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -50,7 +52,7 @@ START, END = to_microseconds(datetime(2014, 1, 1)), to_microseconds(datetime(202
 A_FILE: Final = 5_000
 A_BATCH: Final = 20  # files that the other engines take at once
 PROCESSORS: Final = os.cpu_count() or 1
-OTHERS: Final = ("polars", "timeseriesflattener", "pyspark", "featuretools", "MEDS_tabular_automl")
+OTHERS: Final = ("polars", "timeseriesflattener", "featuretools", "MEDS_tabular_automl")
 
 Matrix = npt.NDArray[np.float64]  # a row a feature, in the task's order
 
@@ -262,12 +264,49 @@ def by_pandas(folder: Path) -> Iterator[Matrix]:
         yield np.array([columns.get(n, np.zeros(len(landmarks)) if "count" in n else nothing) for n in FEATURES])
 
 
+def by_spark(folder: Path) -> Iterator[Matrix]:
+    """PySpark on this machine: the same two steps as DuckDB's best, its session's start not counted against it."""
+    spark = _session()
+    for records, index in batches(folder):
+        spark.read.parquet(*map(str, records)).createOrReplaceTempView("records")
+        spark.read.parquet(*map(str, index)).createOrReplaceTempView("landmarks")
+        people = pa.concat_tables(map(pq.read_table, index)).column("patient")
+        matrix = np.full((len(FEATURES), len(people)), np.nan)
+        for name, place in PLACE.items():
+            if "count" in name:
+                matrix[place] = 0
+        columns = pq.read_schema(records[0]).names
+        for valued in (True, False):
+            sql = re.sub(r"arg_max\((v_\w+), happened\)", r"max_by(\1, CASE WHEN \1 IS NOT NULL THEN happened END)",
+                         grouped(valued, columns)).replace("::BIGINT", "L")  # fmt: skip
+            found = spark.sql(sql).toArrow().to_pandas()
+            row, code = found.pop("patient").to_numpy(np.int64) - people[0].as_py(), found.pop("code").to_numpy()
+            for column in found:
+                place = np.array([PLACE.get(f"c{c}_{column}", -1) for c in range(COUNTED)])[code]
+                matrix[place, row] = found[column].to_numpy(np.float64)
+        yield matrix
+
+
+@functools.cache
+def _session() -> Any:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master(f"local[{PROCESSORS}]").config("spark.ui.enabled", "false")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")
+    builder = builder.config("spark.driver.memory", "8g").config("spark.sql.shuffle.partitions", str(2 * PROCESSORS))
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    session.range(10).count()
+    return session
+
+
 ENGINES: Final[dict[str, tuple[str, Callable[[Path], Iterator[Matrix]]]]] = {
     "limit": ("decoding the columns once", by_limit),
     "vigie": ("Vigie, columns on threads", by_columns),
     "duckdb": ("DuckDB, two steps, NumPy places", by_duckdb),
     "sql": ("DuckDB, two steps, SQL alone", by_sql),
     "pandas": ("pandas, group and unstack", by_pandas),
+    "spark": ("PySpark, two steps, NumPy places", by_spark),
 }
 
 
@@ -276,6 +315,8 @@ ENGINES: Final[dict[str, tuple[str, Callable[[Path], Iterator[Matrix]]]]] = {
 
 def run(engine: str, folder: Path, check: bool) -> dict[str, Any]:
     """Run an engine here; return its time and peak memory, or, as a check, what its features add up to."""
+    if engine == "spark":
+        _session()
     known, total, rows = np.zeros(len(FEATURES), np.int64), np.zeros(len(FEATURES)), 0
     began, worked = time.perf_counter(), time.process_time()
     for matrix in ENGINES[engine][1](folder):
@@ -359,7 +400,8 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[10_000, 100_000], help="sizes to compare at")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each engine (default: 5)")
     parser.add_argument("--late", action="store_true", help="with records that become known later than they happen")
-    parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
+    there = [engine for engine in ENGINES if engine != "spark" or importlib.util.find_spec("pyspark")]
+    parser.add_argument("--engines", nargs="+", choices=there, default=there)
     parser.add_argument("--engine", choices=list(ENGINES), help=argparse.SUPPRESS)  # one run, in this process
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
