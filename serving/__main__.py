@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from serving import settings
+from serving.cds_hooks import kept, tally
 from serving.contract import ScoreRequest, now
 from serving.desk import Desk
 from serving.gate import Admitted, admit
@@ -21,6 +22,8 @@ from serving.refusals import BundleMissing, Refused
 
 USAGE: Final = 2
 INVALID: Final = 3
+#: Below BentoML's folder, where the service keeps what it is told unless another folder is set.
+DATA: Final = "vigie-data"
 MISSING: Final = 4
 REFUSED: Final = 5
 EXIT_CODES: Final = f"""
@@ -82,6 +85,15 @@ def parser() -> argparse.ArgumentParser:
         help="JSON as for POST /score (- for standard input); an example if left out",
     )
     score.add_argument("--json", action="store_true", help="the whole answer, as POST /score gives it")
+
+    feedback = commands.add_parser(
+        "feedback", help=(about := "Say what clinicians did with cards."), description=about, epilog=EXIT_CODES
+    )
+    feedback.set_defaults(run=run_feedback, trusted_keys=None, demonstration=False)
+    feedback.add_argument(
+        "--data", type=Path, metavar="FOLDER", help=f"where the service keeps it; {settings.DATA} by default"
+    )
+    feedback.add_argument("--jsonl", action="store_true", help="each card on a line, its latest feedback")
     return top
 
 
@@ -97,6 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.run(given)
     except (NotThere, BundleMissing) as absent:
         return _say(MISSING, str(absent))
+    except settings.InvalidSetting as wrong:
+        return _say(USAGE, str(wrong))
     except Refused as refusal:
         return _say(REFUSED, f"refused [{refusal.code}]: {refusal}")
     except Stopped as stopped:
@@ -132,6 +146,9 @@ def run_serve(given: argparse.Namespace) -> None:
     """Become the server, once the gate agrees."""
     home = _bentoml_home(None)
     os.environ["BENTOML_HOME"] = str(home)
+    os.environ.setdefault(settings.DATA, str(home / DATA))
+    settings.origins(os.environ)
+    settings.public_address(os.environ)
     if given.bundle is not None:
         os.environ[settings.BUNDLE] = str(given.bundle.resolve())
         bundle, target = given.bundle, ["serving.service:Vigie", "--working-dir", str(Path(__file__).parents[1])]
@@ -168,6 +185,22 @@ def run_score(given: argparse.Namespace) -> None:
         print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
     else:
         print(plain(answer))
+
+
+def run_feedback(given: argparse.Namespace) -> None:
+    """Print what clinicians did with cards."""
+    folder = given.data or settings.data_folder(os.environ) or _bentoml_home(None) / DATA
+    try:
+        entries = list(kept(folder))
+    except FileNotFoundError as absent:
+        raise NotThere(f"no feedback is kept in {folder}: give --data, or set {settings.DATA}") from absent
+    if given.jsonl:
+        print("\n".join(json.dumps(entry) for entry in entries))
+        return
+    for service, counts in tally(entries).items():
+        print(f"{service}: {counts.total()} cards with feedback")
+        for what, count in counts.most_common():
+            print(f"  {count:6,}  {what}")
 
 
 def _admitted(bundle: Path) -> Admitted:

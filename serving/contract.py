@@ -7,10 +7,10 @@ that came with the model; an answer is a `Risk` or an `Abstention`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +33,7 @@ from features.records import History, Record
 from training.committee import Bilingual
 
 MOST_RECORDS: Final = 2000
+MOST_REQUESTS: Final = 100
 LONGEST_CODE: Final = 64
 LARGEST_VALUE: Final = 1e9
 YEARS: Final = (1880, 2200)
@@ -136,18 +137,27 @@ class ClinicalRecord(Closed):
         return known_at
 
 
+AsOf = Annotated[
+    Moment | None,
+    AfterValidator(_not_far_ahead),
+    Field(description="The risk is estimated from what was known strictly before this moment; now, if left out."),
+]
+
+
 class ScoreRequest(Closed):
     """One patient's records, and the moment at which the risk is asked for. No name, no number, no address."""
 
-    as_of: Annotated[
-        Moment | None,
-        AfterValidator(_not_far_ahead),
-        Field(description="The risk is estimated from what was known strictly before this moment; now, if left out."),
-    ] = None
+    as_of: AsOf = None
     records: Annotated[
         list[ClinicalRecord],
         Field(min_length=1, max_length=MOST_RECORDS, description="The patient's records, in any order."),
     ]
+
+
+class BatchRequest(Closed):
+    """Several patients, each a request of its own."""
+
+    requests: Annotated[list[ScoreRequest], Field(min_length=1, max_length=MOST_REQUESTS)]
 
 
 # --- Answer -----------------------------------------------------------------------------------------------
@@ -247,6 +257,7 @@ class Answered(Closed):
     as_of: UtcMoment
     model: ModelIdentity
     card: CardIdentity
+    decision: Annotated[str, Field(description="SHA-256 of the committee's decision under which it is served.")]
     approved_until: Annotated[date, Field(description="Last day of the committee's approval.")]
     demonstration: Annotated[bool, Field(description="True where the approval is a demonstration and binds nobody.")]
     notice: Bilingual
@@ -280,11 +291,18 @@ class AnswerBody(RootModel[Answer]):
     """The body of an answer."""
 
 
+class Answers(Closed):
+    """The answers to several requests, in their order."""
+
+    answers: tuple[Answer, ...]
+
+
 class Served(Closed):
     """A model that is served, and under which approval."""
 
     model: ModelIdentity
     card: CardIdentity
+    decision: Annotated[str, Field(description="SHA-256 of the committee's decision under which it is served.")]
     horizon_years: float
     approved_until: date
     demonstration: bool
@@ -394,25 +412,48 @@ EXPECTED: Final[dict[str, str]] = {
     "less_than_equal": f"a number from -{LARGEST_VALUE:g} to {LARGEST_VALUE:g}",
     "greater_than_equal": f"a number from -{LARGEST_VALUE:g} to {LARGEST_VALUE:g}",
     "list_type": "a list",
-    "too_short": f"from 1 to {MOST_RECORDS} records",
-    "too_long": f"from 1 to {MOST_RECORDS} records",
     "model_type": "an object",
-    "string_too_short": f"from 1 to {LONGEST_CODE} characters",
-    "string_too_long": f"from 1 to {LONGEST_CODE} characters",
     "string_pattern_mismatch": "from 1 to 24 printable ASCII characters, such as mm[Hg]",
 }
 
 
-def faults_of(error: ValidationError) -> tuple[Fault, ...]:
-    """Return all that is wrong with a request, without a word of what was sent."""
+def faults_of(error: ValidationError, model: type[BaseModel]) -> tuple[Fault, ...]:
+    """Return all that is wrong with a request that should be of a model, without a word of what was sent."""
     found = []
     for each in error.errors(include_input=False, include_url=False):
         kind, where = each["type"], [str(part) for part in each["loc"]]
         if kind == "extra_forbidden":
             where[-1] = "(unknown field)"  # its name was sent too
-            allowed = ClinicalRecord.model_fields if "records" in where else ScoreRequest.model_fields
-            expected = f"one of {', '.join(allowed)}"
+            expected = f"one of {', '.join(_at(model, where[:-1]).model_fields)}"
+        elif kind.endswith(("too_short", "too_long")):
+            expected = _size(_at(model, where[:-1]), where[-1])
         else:
             expected = EXPECTED.get(kind, each["msg"])
         found.append(Fault(where=".".join(where) or "(body)", expected=expected, code=kind))
     return tuple(found)
+
+
+def _at(model: type[BaseModel], where: Iterable[str]) -> type[BaseModel]:
+    """Return the model of what is at a place in a request."""
+    for name in where:
+        if name in model.model_fields:
+            model = next(_models(model.model_fields[name].annotation), model)
+    return model
+
+
+def _size(model: type[BaseModel], name: str) -> str:
+    """Return how many characters, or elements, a field may have."""
+    field = model.model_fields[name]
+    least, most = (
+        next(getattr(bound, which) for bound in field.metadata if hasattr(bound, which))
+        for which in ("min_length", "max_length")
+    )
+    return f"from {least} to {most} {'characters' if field.annotation is str else name}"
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation names, such as that of the elements of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

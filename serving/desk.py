@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from serving import settings
-from serving.contract import Abstention, Risk, ScoreRequest, now, read
+from serving.contract import Abstention, Reading, Risk, ScoreRequest, now, read
 from serving.gate import Admitted, admit
 from serving.refusals import Refused
-from serving.scoring import score
+from serving.scoring import score, score_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,19 @@ class Desk:
         Refused
             If no model may be used now.
         """
+        return self.said(read(request, self.model().concepts))
+
+    def answer_each(self, requests: Sequence[ScoreRequest]) -> list[Risk | Abstention]:
+        """Return the answers to several requests, in their order: those that `answer` gives."""
         admitted = self.model()
-        reading = read(request, admitted.concepts)
-        found = score(admitted, reading.history, reading.as_of)
-        return found.model_copy(update={"warnings": reading.warnings})
+        readings = [read(request, admitted.concepts) for request in requests]
+        found = score_each(admitted, [(reading.history, reading.as_of) for reading in readings])
+        return [_warned(answer, reading) for answer, reading in zip(found, readings, strict=True)]
+
+    def said(self, reading: Reading) -> Risk | Abstention:
+        """Return the answer to what was read; raise `Refused` if no model may be used now."""
+        return _warned(score(self.model(), reading.history, reading.as_of), reading)
+
+
+def _warned(answer: Risk | Abstention, reading: Reading) -> Risk | Abstention:
+    return answer.model_copy(update={"warnings": reading.warnings})

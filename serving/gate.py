@@ -91,6 +91,11 @@ class Admitted:
         return self.card.digest
 
     @cached_property
+    def decision_digest(self) -> str:
+        """SHA-256 over the committee's decision, by which it is found in the ledger."""
+        return digest(self.decision.model_dump(mode="json"))
+
+    @cached_property
     def concepts(self) -> tuple[Concept, ...]:
         """Concepts whose records are read, each once."""
         artefact = self.artefact

@@ -6,23 +6,21 @@ loads a tag manager from the internet, and is replaced.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from features.typography import LANGUAGES
-from serving.contract import Models, Problem, Served
+from features.typography import LANGUAGES, Language
+from serving.contract import Models, Served
+from serving.gate import Admitted
+from serving.hardening import Stopped
+from serving.languages import preferred
 from serving.openapi import TITLE, specification
-from serving.refusals import Refused
+from serving.replies import desk_of
 from serving.scoring import signature
 from training.card import render
-
-if TYPE_CHECKING:
-    from serving.desk import Desk
-    from serving.gate import Admitted
 
 DOCUMENTATION: Final = f"""<!DOCTYPE html>
 <html lang="en">
@@ -46,19 +44,6 @@ DOCUMENTATION: Final = f"""<!DOCTYPE html>
 """
 
 
-def application() -> Starlette:
-    """Return the application; ``state.desk`` must be set before it is asked anything."""
-    return Starlette(
-        routes=[
-            Route("/", documentation),
-            Route("/docs.json", openapi),
-            Route("/favicon.ico", icon),
-            Route("/models", models),
-            Route("/models/{study}/card.{language}.html", card),
-        ]
-    )
-
-
 async def documentation(_: Request) -> Response:
     """Answer with the documentation page."""
     return HTMLResponse(DOCUMENTATION)
@@ -66,7 +51,7 @@ async def documentation(_: Request) -> Response:
 
 async def openapi(request: Request) -> Response:
     """Answer with the OpenAPI description."""
-    return JSONResponse(specification(_desk(request).admitted))
+    return JSONResponse(specification(desk_of(request).admitted))
 
 
 async def icon(_: Request) -> Response:
@@ -76,28 +61,49 @@ async def icon(_: Request) -> Response:
 
 async def models(request: Request) -> Response:
     """Answer with what is served."""
-    desk = _desk(request)
+    desk = desk_of(request)
     served = () if desk.admitted is None else (_served(desk.admitted, desk.ready()),)
     return Response(Models(models=served).model_dump_json(), media_type="application/json")
 
 
 async def card(request: Request) -> Response:
-    """Answer with a model card, rendered from what the gate verified and not from the pages in the bundle."""
-    try:
-        admitted = _desk(request).model()
-    except Refused as refusal:
-        return problem(503, refusal.code, "no model may be used now")
-    study, language = request.path_params["study"], request.path_params["language"]
-    if study != admitted.artefact.study or language not in LANGUAGES:
-        return problem(404, "not_found", "no such model here: see /models")
+    """Answer with a model card as JSON or as a page, whichever is wanted, in the language that is wanted."""
+    if "application/json" in request.headers.get("accept", ""):
+        return await card_document(request)
+    return _page(_admitted(request), preferred(request.headers.get("accept-language")))
+
+
+async def card_document(request: Request) -> Response:
+    """Answer with a model card as JSON: the words the committee decided about, with their digest."""
+    return Response(_admitted(request).card.to_json(), media_type="application/json")
+
+
+async def card_page(request: Request) -> Response:
+    """Answer with a model card as a page."""
+    admitted = _admitted(request)
+    wanted = request.path_params["language"]
+    language = next((language for language in LANGUAGES if language == wanted), None)
+    if language is None:
+        raise _not_here()
+    return _page(admitted, language)
+
+
+def _admitted(request: Request) -> Admitted:
+    """Return the model of the study in the address."""
+    admitted = desk_of(request).model()
+    if request.path_params["study"] != admitted.artefact.study:
+        raise _not_here()
+    return admitted
+
+
+def _not_here() -> Stopped:
+    return Stopped(404, "not_found", "no such model here: see /models")
+
+
+def _page(admitted: Admitted, language: Language) -> Response:
+    """Return a card's page, rendered from what the gate verified and not from the pages in the bundle."""
     page = render(admitted.card, **admitted.documents, decision=admitted.decision, language=language, final=True)
     return HTMLResponse(page)
-
-
-def problem(status: int, code: str, message: str) -> Response:
-    """Return a problem as an answer."""
-    text = Problem(code=code, message=message).model_dump_json()
-    return Response(text, status_code=status, media_type="application/json")
 
 
 def _served(admitted: Admitted, ready: bool) -> Served:
@@ -110,6 +116,12 @@ def _served(admitted: Admitted, ready: bool) -> Served:
     )
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+ROUTES: Final = (
+    Route("/", documentation),
+    Route("/docs.json", openapi),
+    Route("/favicon.ico", icon),
+    Route("/models", models),
+    Route("/models/{study}/card", card),
+    Route("/models/{study}/card.json", card_document),
+    Route("/models/{study}/card.{language}.html", card_page),
+)

@@ -101,6 +101,25 @@ def score(admitted: Admitted, history: History, as_of: datetime) -> Risk | Abste
     return answers(admitted, frames, [as_of])[0]
 
 
+def score_each(admitted: Admitted, asked: Sequence[tuple[History, datetime]]) -> list[Risk | Abstention]:
+    """Return the answers for several patients, each with its own time, in their order: the very answers `score` gives.
+
+    Parameters
+    ----------
+    admitted
+        As for `score`.
+    asked
+        History and time of each, at least one.
+    """
+    frames = Frames.of(
+        admitted,
+        lambda features: pd.concat(
+            [features.of_patient(history, as_of) for history, as_of in asked], ignore_index=True
+        ),
+    )
+    return answers(admitted, frames, [as_of for _, as_of in asked])
+
+
 def score_many(
     admitted: Admitted, shard: Shard, patients: npt.NDArray[np.object_], as_of: datetime
 ) -> list[Risk | Abstention]:
@@ -148,6 +167,7 @@ def signature(admitted: Admitted) -> dict[str, Any]:
             digest=admitted.model_digest,
         ),
         "card": CardIdentity(version=card.identity.version, digest=admitted.card_digest),
+        "decision": admitted.decision_digest,
         "approved_until": admitted.decision.valid_until,
         "demonstration": admitted.demonstration,
         "notice": DEMONSTRATION_NOTICE if admitted.demonstration else NOTICE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,13 +13,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one patient is no work to share
 import bentoml
 from starlette.responses import Response
 
-from serving import pages, settings
-from serving.contract import AnswerBody, ScoreRequest
+from serving import settings
+from serving.application import application
+from serving.contract import AnswerBody, Problem, ScoreRequest
 from serving.desk import Desk
-from serving.hardening import LOG, Hardened, log_types_only
+from serving.doors import DOORS
+from serving.hardening import ELSEWHERE, LOG, Hardened, log_types_only
 from serving.refusals import BundleMissing, Refused
+from serving.replies import told
 
-PAGES = pages.application()
+BESIDE = application()
+BESIDE.state.address = settings.public_address(os.environ)
+BESIDE.state.data = settings.data_folder(os.environ)
 
 
 def opened() -> Desk:
@@ -38,12 +44,15 @@ class Desked:
     """A patient's records in, a risk or an abstention out."""
 
     def __init__(self) -> None:
-        self.desk = PAGES.state.desk = opened()
+        self.desk = BESIDE.state.desk = opened()
         if self.desk.refusal is not None:
             print(f"vigie: NOT READY [{self.desk.refusal.code}] {self.desk.refusal}", file=sys.stderr, flush=True)
         elif self.desk.admitted is not None and self.desk.admitted.demonstration:
             print("vigie: DEMONSTRATION: approved by no committee; not for patients", file=sys.stderr, flush=True)
         log_types_only()
+        # What is there now stays: looking through it again whenever a large file was read would take a second.
+        gc.collect()
+        gc.freeze()
 
     def __is_ready__(self) -> bool:
         return self.desk.ready()
@@ -54,10 +63,14 @@ class Desked:
         try:
             return Response(self.desk.answer(request).model_dump_json(), media_type="application/json")
         except Refused as refusal:
-            return pages.problem(503, refusal.code, "no model may be used now: see GET /models")
+            return _problem(503, refusal.code, "no model may be used now: see GET /models")
         except Exception as error:  # BentoML would write what it says to the log
             LOG.error("a request failed: %s", type(error).__name__)
-            return pages.problem(500, "internal_error", "the request could not be answered")
+            return _problem(500, "internal_error", "the request could not be answered")
+
+
+def _problem(status: int, code: str, message: str) -> Response:
+    return told(ELSEWHERE, status, Problem(code=code, message=message))
 
 
 Vigie = bentoml.service(
@@ -66,5 +79,5 @@ Vigie = bentoml.service(
     metrics={"enabled": False},  # they are labelled with whatever path was asked for
     logging={"access": {"enabled": False}},  # the same; `hardening` writes its own line
 )(Desked)
-Vigie.mount_asgi_app(PAGES)
-Vigie.add_asgi_middleware(Hardened, bodies={"/score": ScoreRequest})
+Vigie.mount_asgi_app(BESIDE)
+Vigie.add_asgi_middleware(Hardened, doors=DOORS, origins=settings.origins(os.environ))

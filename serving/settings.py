@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -23,9 +24,46 @@ ALLOW_DEMONSTRATION: Final = "VIGIE_ALLOW_DEMONSTRATION"
 LEDGER_HEAD: Final = "VIGIE_LEDGER_HEAD"
 """Head of the ledger as it was noted elsewhere: a ledger that was cut short is then noticed."""
 
+PUBLIC_ADDRESS: Final = "VIGIE_PUBLIC_ADDRESS"
+"""Address by which clients reach the service, such as ``https://vigie.example``: links in answers begin with it."""
+
+ORIGINS: Final = "VIGIE_ORIGINS"
+"""Sites whose pages may ask at the CDS Hooks door, such as ``https://software.example``, separated by blanks."""
+
+DATA: Final = "VIGIE_DATA"
+"""Folder in which the service keeps what it is told about its cards: no health data. Without it nothing is kept."""
 
 MODEL_ALIAS: Final = "bundle"
 """What the released bundle is called inside a Bento."""
+
+
+ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.\-]+(:\d{1,5})?")
+
+
+class InvalidSetting(ValueError):
+    """A setting that is not what it should be: which, and what to do."""
+
+
+def origins(environment: Mapping[str, str]) -> frozenset[str]:
+    """Return the sites whose pages may ask at the CDS Hooks door; none where it is not said."""
+    found = environment.get(ORIGINS, "").split()
+    if wrong := [number for number, origin in enumerate(found, 1) if not ADDRESS.fullmatch(origin)]:
+        which = ", ".join(map(str, wrong))
+        raise InvalidSetting(f"{ORIGINS}: not the address of a site, such as https://software.example: number {which}")
+    return frozenset(found)
+
+
+def public_address(environment: Mapping[str, str]) -> str | None:
+    """Return the address by which clients reach the service, without its last slash; None where it is not said."""
+    found = environment.get(PUBLIC_ADDRESS, "").rstrip("/")
+    if found and not re.fullmatch(ADDRESS.pattern + r"(/[A-Za-z0-9._~\-]+)*", found):
+        raise InvalidSetting(f"{PUBLIC_ADDRESS} is no address, such as https://vigie.example or https://example/vigie")
+    return found or None
+
+
+def data_folder(environment: Mapping[str, str]) -> Path | None:
+    """Return the folder in which the service keeps what it is told about its cards, None where there is none."""
+    return Path(environment[DATA]) if environment.get(DATA) else None
 
 
 def trusted_keys(environment: Mapping[str, str]) -> dict[str, Ed25519PublicKey]:

@@ -80,6 +80,24 @@ def test_the_page_documents_and_answers_offline(address: str, browser: WebDriver
     assert _elsewhere(browser, address) == []
 
 
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [("FHIR_R4-evaluate", '"resourceType": "RiskAssessment"'), ("CDS_Hooks-call", '"overrideReasons"')],
+)
+def test_the_standard_doors_are_tried_out_offline(address: str, browser: WebDriver, operation: str, said: str) -> None:
+    browser.get(f"{address}/")
+    wait = WebDriverWait(browser, WAIT)
+    shown = wait.until(lambda b: b.find_element(By.CSS_SELECTOR, f"[id='operations-{operation}']"))
+    shown.find_element(By.CSS_SELECTOR, ".opblock-summary-control").click()
+    wait.until(lambda _: shown.find_elements(By.CSS_SELECTOR, ".try-out__btn"))[0].click()
+    wait.until(lambda _: shown.find_elements(By.CSS_SELECTOR, ".execute"))[0].click()
+    wait.until(lambda _: _answered(shown, said))
+    if folder := os.environ.get("VIGIE_SCREENSHOTS"):
+        _picture(browser, Path(folder) / f"{operation}.png")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert _elsewhere(browser, address) == []
+
+
 def test_the_card_is_one_click_away(address: str, browser: WebDriver) -> None:
     browser.get(f"{address}/")
     link = WebDriverWait(browser, WAIT).until(lambda b: b.find_element(By.LINK_TEXT, "français"))
@@ -101,6 +119,12 @@ def _answer(operation: webdriver.remote.webelement.WebElement, kind: str) -> dic
         if isinstance(answer, dict) and answer.get("kind") == kind:
             return answer
     return None
+
+
+def _answered(operation: webdriver.remote.webelement.WebElement, said: str) -> bool:
+    """Return whether the live answer says something."""
+    found = operation.find_elements(By.CSS_SELECTOR, ".live-responses-table .response-col_description pre")
+    return any(said in block.text for block in found)
 
 
 def _elsewhere(browser: WebDriver, address: str) -> list[str]:

@@ -1,15 +1,55 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.applications import Starlette
 
+from serving.application import application
+from serving.contract import now
+from serving.desk import Desk
+from serving.doors import DOORS
 from serving.gate import Admitted, admit
+from serving.hardening import Hardened
 from tests.serving import bundles
 from training.committee import generate_key, save_public_key
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An application behind the wall; ``inner.state`` is what it knows."""
+
+    inner: Starlette
+    wall: Hardened
+
+    def request(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(self.wall, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://vigie") as client:
+                return await client.request(method, path, **sent)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("GET", path, **sent)
+
+    def post(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("POST", path, **sent)
+
+    def options(self, path: str, **sent: Any) -> httpx.Response:
+        return self.request("OPTIONS", path, **sent)
+
+
+HOME = "https://vigie.example"
+ORIGIN = "https://software.example"
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +112,28 @@ def approved(
         return made[kind]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def current(
+    models: Callable[[str], Path], committee: Ed25519PrivateKey, trusted: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Admitted:
+    """A model that may be used today."""
+    bundle = tmp_path_factory.mktemp("current") / "bundle"
+    shutil.copytree(models("linear"), bundle / "model")
+    bundles.assemble(bundle, bundle / "model")
+    today = now().replace(microsecond=0)
+    decided = {"decided_at": today - timedelta(days=1), "valid_until": (today + timedelta(days=30)).date()}
+    bundles.decide(bundle, committee, **decided)
+    return admit(bundle, trusted, now())
+
+
+@pytest.fixture
+def asked(current: Admitted, tmp_path: Path) -> Asked:
+    """The whole service but for BentoML, asked without a network."""
+    inner = application()
+    inner.state.desk, inner.state.address, inner.state.data = Desk(current), HOME, tmp_path / "data"
+    return Asked(inner, Hardened(inner, DOORS, frozenset({ORIGIN})))
 
 
 @pytest.fixture(scope="session", params=["linear", "boosted"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,10 @@ from pydantic import ValidationError
 
 from features.catalogue.cardiovascular import ADULTS_40_TO_79, CARDIOVASCULAR
 from features.codes import SYSTEMS
+from serving.application import application
 from serving.contract import MOST_RECORDS, Fault, Risk, ScoreRequest, faults_of, now, read
-from serving.hardening import Stopped, judge
+from serving.doors import DOORS
+from serving.hardening import Stopped, door_of, judge
 from serving.openapi import EXAMPLES, request_of, specification
 from serving.scoring import score
 
@@ -31,7 +34,7 @@ def parsed(body: Any) -> ScoreRequest:
 def faults(body: Any) -> dict[str, Fault]:
     with pytest.raises(ValidationError) as caught:
         parsed(body)
-    return {fault.where: fault for fault in faults_of(caught.value)}
+    return {fault.where: fault for fault in faults_of(caught.value, ScoreRequest)}
 
 
 @pytest.mark.parametrize(
@@ -294,7 +297,22 @@ def test_the_documentation_is_complete_in_itself(admitted):
         text = json.dumps(document)
         wanted = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
         assert wanted <= set(document["components"]["schemas"])
-        assert "http://" not in text
-        assert "https://" not in text
+        addresses = set(re.findall(r"https?://[^\s\"|,]+", text))
+        assert addresses <= IDENTIFIERS, "addresses that are names of code systems, and nothing to be fetched"
         for example in document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]["examples"]:
             request_of(example)
+
+
+IDENTIFIERS = {system.uri for system in SYSTEMS.values() if system.uri.startswith("http")} | {
+    "http://unitsofmeasure.org",
+    "http://terminology.hl7.org/CodeSystem/v3-ActCode",
+}
+
+
+def test_the_documentation_names_every_door(admitted):
+    described = set(specification(admitted)["paths"]) - {"/livez", "/readyz"}
+    unseen = {"/", "/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
+    routes = {route.path for route in application().routes} - unseen
+    assert described == routes | {"/score"}
+    for path in described:
+        assert door_of(path, DOORS).name == path or not path.startswith(("/score", "/cds", "/fhir/Risk"))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from serving.contract import ScoreRequest
-from serving.hardening import LARGEST_BODY, Hardened, log_types_only
+from serving.doors import DOORS
+from serving.hardening import LARGEST_BODY, Hardened, door_of, log_types_only
 from serving.openapi import EXAMPLES
 
 CANARY = "Zebulon7391"
@@ -54,7 +54,7 @@ def exchange(app: Any, scope: dict[str, Any], parts: tuple[bytes, ...] = ()) -> 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Hardened(app, {"/score": ScoreRequest})(scope, receive, send))
+    asyncio.run(Hardened(app, DOORS)(scope, receive, send))
     return sent
 
 
@@ -97,10 +97,33 @@ def test_a_length_that_is_too_large_is_refused_before_reading():
     assert (b"connection", b"close") in start["headers"]
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "ANYTHING"])
-def test_bodies_are_bounded_on_every_path_and_method(method):
-    start, _ = ask(Inner(), b" " * (LARGEST_BODY + 1), method=method, path="/elsewhere")
+POSTED = [door.name for door in DOORS if door.judge is not None]
+
+
+@pytest.mark.parametrize("path", POSTED)
+def test_bodies_are_bounded_at_every_door(path):
+    door = door_of(path, DOORS)
+    start, _ = ask(Inner(), b" " * door.largest, b" ", path=path)
     assert start["status"] == 413
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "ANYTHING"])
+@pytest.mark.parametrize("path", POSTED)
+def test_doors_for_bodies_take_nothing_else(path, method):
+    inner = Inner()
+    start, _ = ask(inner, b" " * (LARGEST_BODY + 1), method=method, path=path)
+    assert start["status"] == 405
+    assert (b"allow", b"POST") in start["headers"]
+    assert inner.body == b""
+
+
+@pytest.mark.parametrize("path", ["/models", "/fhir/metadata", "/cds-services", "/", "/elsewhere"])
+def test_elsewhere_no_body_is_read(path):
+    inner = Inner()
+    start, _ = ask(inner, b" " * (LARGEST_BODY + 1), path=path)
+    assert start["status"] == 405
+    assert (b"allow", b"GET, HEAD") in start["headers"]
+    assert (b"connection", b"close") in start["headers"]
 
 
 def test_a_web_socket_is_closed():

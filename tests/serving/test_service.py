@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from serving.hardening import HEADERS, LARGEST_BODY
 from serving.openapi import EXAMPLES, request_of
 from serving.settings import BUNDLE, TRUSTED_KEYS
 from tests.conftest import REPOSITORY
-from tests.serving import live
+from tests.serving import files, live
 
 pytestmark = pytest.mark.slow
 
@@ -188,6 +191,112 @@ def test_nothing_of_a_request_reaches_a_log_or_an_answer(server, client, body):
     assert CANARY.lower() not in log.lower()
     assert "POST /score 422" in log
     assert "Traceback" not in log
+
+
+EVALUATE = "/fhir/RiskAssessment/$evaluate"
+SERVICE = "/cds-services/vigie-cardiovascular"
+
+
+def test_the_standard_doors_answer_as_they_do_without_bentoml(client):
+    described = client.get("/docs.json").json()["paths"]
+    for path, status in ((EVALUATE, "final"), (EVALUATE, "cancelled")):
+        name = "parameters" if status == "final" else "abstention"
+        example = described[path]["post"]["requestBody"]["content"]["application/fhir+json"]["examples"][name]["value"]
+        answer = client.post(path, json=example, headers={"content-type": "application/fhir+json"})
+        assert (answer.status_code, answer.json()["status"]) == (200, status)
+    (service,) = client.get("/cds-services").json()["services"]
+    assert f"/cds-services/{service['id']}" == SERVICE
+    example = described["/cds-services/{id}"]["post"]["requestBody"]["content"]["application/json"]["examples"]["risk"]
+    (card,) = client.post(SERVICE, json=example["value"]).json()["cards"]
+    assert str(client.base_url).rstrip("/") in card["source"]["url"]
+    assert client.get(card["source"]["url"]).status_code == 200
+    sent = {"feedback": [{"card": card["uuid"], "outcome": "accepted", "outcomeTimestamp": "2026-03-02T10:00:00Z"}]}
+    assert client.post(f"{SERVICE}/feedback", json=sent).status_code == 200
+    assert client.get("/fhir/metadata").json()["fhirVersion"] == "4.0.1"
+    batch = client.post("/score/batch", json={"requests": [EXAMPLES["risk"]["value"]] * 3}).json()["answers"]
+    assert batch == [client.post("/score", json=EXAMPLES["risk"]["value"]).json()] * 3
+
+
+def test_what_may_not_come_in_is_refused_at_the_standard_doors(client):
+    huge = iter([b" " * 1_000_000] * 30)
+    answer = client.post(EVALUATE, content=huge, headers={"content-type": "application/fhir+json"})
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (413, "too-long")
+    for path in (EVALUATE, SERVICE, f"{SERVICE}/feedback"):
+        for content, status in ((b"{", 400), (b"[" * 100_000, 400), (b'{"a":1,"a":2}', 400), (b"[]", 422)):
+            answer = post_to(client, path, content)
+            assert (answer.status_code, answer.json()["resourceType"]) == (status, "OperationOutcome")
+        assert post_to(client, path, b"{}", **{"content-type": "application/vnd.bentoml+pickle"}).status_code == 415
+    for path in ("/fhir/nowhere", "/cds-services/nowhere"):
+        assert client.get(path).status_code in (404, 405)
+        assert client.get(path).json()["resourceType"] == "OperationOutcome"
+
+
+def post_to(client: httpx.Client, path: str, content: bytes, **headers: str) -> httpx.Response:
+    return client.post(path, content=content, headers={"content-type": "application/json"} | headers)
+
+
+def test_nothing_of_a_file_reaches_a_log_or_a_fault(server, client, tmp_path):
+    """The PHI canary at the standard doors: a marker in every place that a file, a call and feedback have."""
+    file = files.bundle()
+    for entry in file["entry"]:
+        entry["resource"] |= {"text": {"div": CANARY}, "identifier": [{"value": CANARY}], "note": [{"text": CANARY}]}
+    patient = file["entry"][0]["resource"]
+    patient |= {"name": [{"family": CANARY}], "address": [{"text": CANARY}]}
+    sent = [(EVALUATE, file), (EVALUATE, files.parameters(bundle=file, study=CANARY)), (EVALUATE, {CANARY: CANARY})]
+    for place in ("code", "status", "effectiveDateTime", "subject", "component", "valueQuantity"):
+        wrong = copy.deepcopy(file)
+        wrong["entry"][3]["resource"][place] = CANARY
+        sent.append((EVALUATE, wrong))
+    call = {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "fhirServer": f"https://{CANARY}.example",
+        "fhirAuthorization": {"access_token": CANARY},
+        "context": {"userId": f"Practitioner/{CANARY}", "patientId": "anna", CANARY: CANARY},
+        "prefetch": {"patient": patient, "observations": CANARY},
+    }
+    sent += [(SERVICE, call), (SERVICE, call | {"hook": CANARY}), (f"/cds-services/{CANARY}", call), (SERVICE, CANARY)]
+    entry = {"card": CANARY, "outcome": CANARY, "outcomeTimestamp": CANARY, "overrideReason": {"userComment": CANARY}}
+    sent += [(f"{SERVICE}/feedback", {"feedback": [entry]}), (f"/cds-services/{CANARY}/feedback", {"feedback": []})]
+    headers = {"authorization": f"Bearer {CANARY}", "accept-language": CANARY, "origin": f"https://{CANARY}.example"}
+    answers = [client.post(path, json=body, headers=headers) for path, body in sent]
+    answers += [
+        client.get(f"/fhir/{CANARY}"),
+        client.get(f"/models/{CANARY}/card"),
+        client.get(f"/fhir/metadata?{CANARY}"),
+    ]
+    assert {answer.status_code for answer in answers} <= {200, 400, 404, 412, 422}
+    for answer in answers:
+        assert CANARY.lower() not in answer.text.lower()
+    log = server.log.read_text()
+    assert CANARY.lower() not in log.lower()
+    assert "POST /fhir/RiskAssessment/$evaluate 422" in log
+    assert "POST /cds-services/{id} 412" in log
+    assert "Traceback" not in log
+    home = server.log.parent / "home"
+    kept = [path for path in home.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert kept == []
+
+
+@pytest.mark.parametrize(
+    ("command", "needs"), [("sh client.sh", "curl"), ("{python} client.py", "python3"), ("node client.js", "node")]
+)
+def test_examples_of_clients_run(server, command, needs):
+    if shutil.which(needs) is None:
+        if os.environ.get("CI") == "true" and needs != "node":
+            pytest.fail(f"{needs} is needed in CI")
+        pytest.skip(f"needs {needs}")
+    arguments = [part.format(python=sys.executable) for part in command.split()]
+    folder = REPOSITORY / "serving" / "examples"
+    ran = subprocess.run([*arguments, server.url], capture_output=True, text=True, cwd=folder, check=False)
+    assert ran.returncode == 0, ran.stderr
+    if needs == "curl":
+        assert '"kind":"risk"' in ran.stdout
+        assert '"resourceType": "RiskAssessment"' in ran.stdout
+        assert "vigie-cardiovascular" in ran.stdout
+    else:
+        assert re.search(r"^risk: \d+\.\d%, .+ risk \(ESC 2021\)$", ran.stdout, re.MULTILINE)
+        assert re.search(r"^\[(info|warning)\] .+", ran.stdout, re.MULTILINE)
 
 
 def test_documentation_needs_nothing_from_elsewhere(client):

@@ -1,9 +1,23 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from serving.__main__ import main
 from serving.refusals import KeysUnusable
-from serving.settings import ALLOW_DEMONSTRATION, TRUSTED_KEYS, trusted_keys
+from serving.settings import (
+    ALLOW_DEMONSTRATION,
+    DATA,
+    ORIGINS,
+    PUBLIC_ADDRESS,
+    TRUSTED_KEYS,
+    InvalidSetting,
+    data_folder,
+    origins,
+    public_address,
+    trusted_keys,
+)
 from training.committee import DEMONSTRATION_KEY_ID, demonstration_key, key_id, save_public_key
 
 
@@ -33,3 +47,32 @@ def test_keys_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "broken.pem").write_text("no key")
     with pytest.raises(KeysUnusable, match=r"broken\.pem"):
         trusted_keys({TRUSTED_KEYS: str(tmp_path)})
+
+
+def test_sites_are_named_one_by_one():
+    assert origins({}) == frozenset()
+    named = {"https://software.example", "http://127.0.0.1:8080"}
+    assert origins({ORIGINS: " ".join(named)}) == named
+    for wrong in ("*", "null", "https://software.example/", "https://*.example", "software.example", "https://a b"):
+        with pytest.raises(InvalidSetting, match=ORIGINS):
+            origins({ORIGINS: f"https://software.example {wrong}"})
+
+
+def test_the_public_address_is_an_address():
+    assert public_address({}) is None
+    assert public_address({PUBLIC_ADDRESS: "https://vigie.example/"}) == "https://vigie.example"
+    assert public_address({PUBLIC_ADDRESS: "https://example.org:8443/vigie"}) == "https://example.org:8443/vigie"
+    for wrong in ("vigie.example", "javascript:alert(1)", "https://a/?b", "https://a/ b", 'https://a/"'):
+        with pytest.raises(InvalidSetting, match=PUBLIC_ADDRESS):
+            public_address({PUBLIC_ADDRESS: wrong})
+
+
+def test_feedback_is_kept_only_where_a_folder_is_named(tmp_path):
+    assert data_folder({}) is None
+    assert data_folder({DATA: str(tmp_path)}) == tmp_path
+
+
+def test_a_wrong_setting_is_wrong_usage(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(os, "environ", {ORIGINS: "*", "BENTOML_HOME": str(tmp_path)})
+    assert main(["serve", "--demonstration"]) == 2
+    assert ORIGINS in capsys.readouterr().err

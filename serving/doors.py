@@ -1,0 +1,158 @@
+"""The standard doors, and many patients at once: what may be sent to each, and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from features.typography import LANGUAGES, Language
+from serving import cds_hooks, fhir
+from serving.cds_hooks.asking import LANGUAGE
+from serving.cds_hooks.discovery import PREFIX, service_id, templates
+from serving.contract import Answers, BatchRequest, ScoreRequest, now
+from serving.fhir.metadata import OPERATION
+from serving.hardening import Door, Stopped, judge, taken
+from serving.languages import preferred
+from serving.refusals import Refused
+from serving.replies import desk_of, home_of, reply
+
+_OUTCOME: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "told_as": fhir.FHIR_JSON}
+_HOOKS: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "shared": True}
+
+DOORS: Final = (
+    Door("/score", "/score", partial(judge, model=ScoreRequest)),
+    Door("/score/batch", "/score/batch", partial(judge, model=BatchRequest), fhir.LARGEST),
+    Door(
+        "/fhir/RiskAssessment/$evaluate",
+        r"/fhir/RiskAssessment/\$evaluate",
+        fhir.asked,
+        fhir.LARGEST,
+        fhir.MEDIA,
+        **_OUTCOME,
+    ),
+    Door("/fhir", "/fhir(/.*)?", media=fhir.MEDIA, **_OUTCOME),
+    Door(
+        "/cds-services/{id}/feedback",
+        "/cds-services/[^/]+/feedback",
+        partial(judge, model=cds_hooks.Feedback),
+        **_HOOKS,
+    ),
+    Door("/cds-services/{id}", "/cds-services/[^/]+", partial(judge, model=cds_hooks.Call), fhir.LARGEST, **_HOOKS),
+    Door("/cds-services", "/cds-services(/.*)?", **_HOOKS),
+)
+
+
+def score_batch(request: Request) -> Response:
+    """Answer for several patients, in their order."""
+    asked: BatchRequest = taken(request.scope)
+    answers = Answers(answers=tuple(desk_of(request).answer_each(asked.requests)))
+    return Response(answers.model_dump_json(), media_type="application/json")
+
+
+# --- FHIR -------------------------------------------------------------------------------------------------
+
+
+def evaluate(request: Request) -> Response:
+    """Answer a Bundle with a RiskAssessment."""
+    _require_json_wanted(request)
+    asked: fhir.Evaluation = taken(request.scope)
+    desk = desk_of(request)
+    admitted = desk.model()
+    if asked.study not in (None, admitted.artefact.study):
+        raise Stopped(404, "not_found", "no model of this study is served here: see /models")
+    moment = now()
+    read = fhir.read(asked.bundle, admitted.concepts, asked.as_of or moment, moment)
+    language = asked.language or preferred(request.headers.get("accept-language"))
+    assessment = fhir.assessment(admitted, desk.said(read.reading), read, language, home_of(request))
+    return reply(assessment, fhir.FHIR_JSON)
+
+
+def metadata(request: Request) -> Response:
+    """Answer with the CapabilityStatement."""
+    _require_json_wanted(request)
+    return reply(fhir.capability_statement(desk_of(request).admitted, home_of(request)), fhir.FHIR_JSON)
+
+
+def definition(request: Request) -> Response:
+    """Answer with the definition of the operation."""
+    _require_json_wanted(request)
+    return reply(fhir.operation_definition(home_of(request)), fhir.FHIR_JSON)
+
+
+def nothing_there(_: Request) -> Response:
+    """Answer that there is no such address."""
+    raise Stopped(404, "not_found", "there is nothing here: see /fhir/metadata")
+
+
+def _require_json_wanted(request: Request) -> None:
+    wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "*/*").split(",")]
+    if not {"*/*", "application/*", "application/json+fhir", *fhir.MEDIA} & set(wanted):
+        raise Stopped(406, "not_acceptable", "answers are JSON: Accept application/fhir+json")
+
+
+# --- CDS Hooks --------------------------------------------------------------------------------------------
+
+
+def discover(request: Request) -> Response:
+    """Answer with the services there are; none while no model may be used."""
+    desk = desk_of(request)
+    return reply({"services": cds_hooks.services(desk.admitted if desk.ready() else None)})
+
+
+def call(request: Request) -> Response:
+    """Answer with a card; without any while no model may be used, so that whoever opens a file is not disturbed."""
+    asked: cds_hooks.Call = taken(request.scope)
+    desk = desk_of(request)
+    try:
+        admitted = desk.model()
+    except Refused:
+        _require_service(request, None)
+        return reply({"cards": []})
+    _require_service(request, admitted.artefact.study)
+    moment = now()
+    file = cds_hooks.file_of(asked, templates(admitted.concepts))
+    answer = desk.said(fhir.read(file, admitted.concepts, moment, moment).reading)
+    language = _language(asked) or preferred(request.headers.get("accept-language"))
+    return reply({"cards": [cds_hooks.card(admitted, answer, asked.hookInstance, language, home_of(request))]})
+
+
+def take_feedback(request: Request) -> Response:
+    """Keep what was done with cards."""
+    admitted = desk_of(request).admitted
+    service = _require_service(request, admitted.artefact.study if admitted else None)
+    folder: Path | None = request.app.state.data
+    if folder is None or admitted is None:
+        raise Stopped(503, "feedback_not_kept", "no feedback is kept here: there is no model, or no folder for it")
+    cds_hooks.keep(taken(request.scope), service, folder)
+    return Response(status_code=200)
+
+
+def _require_service(request: Request, study: str | None) -> str:
+    """Return the id of the service in the address; raise `Stopped` if there is no such service."""
+    asked: str = request.path_params["id"]
+    if not asked.startswith(PREFIX) or (study is not None and asked != service_id(study)):
+        raise Stopped(404, "not_found", "no such service: see /cds-services")
+    return asked
+
+
+def _language(asked: cds_hooks.Call) -> Language | None:
+    stated = (asked.extension or {}).get(LANGUAGE)
+    return next((language for language in LANGUAGES if language == stated), None)
+
+
+ROUTES: Final = (
+    Route("/score/batch", score_batch, methods=["POST"]),
+    Route("/fhir/RiskAssessment/$evaluate", evaluate, methods=["POST"]),
+    Route("/fhir/metadata", metadata),
+    Route(f"/fhir/OperationDefinition/{OPERATION}", definition),
+    Route("/fhir/{rest:path}", nothing_there),
+    Route("/cds-services", discover),
+    Route("/cds-services/{id}", call, methods=["POST"]),
+    Route("/cds-services/{id}/feedback", take_feedback, methods=["POST"]),
+)
