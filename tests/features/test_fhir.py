@@ -130,13 +130,17 @@ COVER = {
     "resourceType": "Coverage", "id": "v1", "status": "active", "beneficiary": ALICE,
     "type": coded("https://example.org/covers", "C2S"), "period": {"start": "2023-01-01"},
 }  # fmt: skip
+EPISODE = {
+    "resourceType": "EpisodeOfCare", "id": "h1", "status": "finished", "patient": ALICE,
+    "period": {"start": "2014-05-01", "end": "2020-09-30"}, "meta": {"lastUpdated": "2020-10-02T08:00:00Z"},
+}  # fmt: skip
 STATEMENT = {
     "resourceType": "MedicationStatement", "id": "s1", "status": "active", "subject": ALICE,
     "medicationCodeableConcept": coded("http://www.whocc.no/atc", "C10AA05"), "effectivePeriod": {"start": "2019"},
 }  # fmt: skip
 ADMINISTRATION = {**STATEMENT, "resourceType": "MedicationAdministration", "status": "completed",
                   "effectivePeriod": {"start": "2019-01-01", "end": "2019-01-02"}}  # fmt: skip
-EACH = [PATIENT, SYSTOLIC, DIABETES, STATIN, VISIT, MAMMOGRAPHY, VACCINE, REPORT, ALLERGY, COVER, STATEMENT,
+EACH = [PATIENT, SYSTOLIC, DIABETES, STATIN, VISIT, MAMMOGRAPHY, VACCINE, REPORT, ALLERGY, COVER, EPISODE, STATEMENT,
         ADMINISTRATION]  # fmt: skip
 
 
@@ -169,6 +173,8 @@ def test_a_record_of_each_type():
         (day(2020, 1, 1), day(2020, 1, 3), "LOINC:24323-8", None, None),
         (day(2010, 1, 1), day(2010, 1, 1), "SNOMED:91936005", None, None),
         (day(2023, 1, 1), day(2023, 1, 1), "SOURCE:C2S", None, None),
+        (day(2014, 5, 1), day(2014, 5, 1), "PRACTICE:registered", None, None),
+        (day(2020, 9, 30), day(2020, 9, 30), "PRACTICE:left", None, None),
         (day(2019, 1, 1), day(2020, 1, 1), "ATC:C10AA05", None, None),
         (day(2019, 1, 1), day(2019, 1, 2), "ATC:C10AA05", None, None),
     ]
@@ -1034,3 +1040,16 @@ def test_whatever_a_line_holds_it_gives_rows(document, noise, at):
 def test_the_types_that_are_read_are_known_systems():
     assert {uri.name for uri in codings.URIS.values()} <= set(SYSTEMS)
     assert codings.URIS["smt.esante.gouv.fr/terminologie-cim-10"].name == "CIM10"
+
+
+def test_an_episode_of_care_is_a_registration_and_a_departure():
+    registered, left = rows(EPISODE, DELIVERED, NOWHERE)
+    assert (registered.code, registered.happened_at, registered.known_at) == (
+        "PRACTICE:registered", datetime(2014, 5, 1), datetime(2014, 5, 1),
+    )  # fmt: skip
+    assert (left.code, left.happened_at) == ("PRACTICE:left", datetime(2020, 9, 30))
+    (only,) = rows({**EPISODE, "status": "active", "period": {"start": "2014-05-01"}}, DELIVERED, NOWHERE)
+    assert (only.code, only.fault) == ("PRACTICE:registered", None)
+    assert all(row.fault for row in rows({**EPISODE, "status": "waitlist"}, DELIVERED, NOWHERE))
+    back = rows({**EPISODE, "status": "entered-in-error"}, DELIVERED, NOWHERE)
+    assert {row.retracted_at for row in back} == {datetime(2020, 10, 2, 8)}

@@ -9,6 +9,7 @@ Read, one record a fact:
 - Patient: birth, sex and death; and the practice of everything that is the patient's.
 - Encounter: a consultation if its class is ambulatory, at home or virtual (AMB, HH, VR); a hospital stay if inpatient
   (IMP, ACUTE, NONAC, OBSENC, SS); otherwise another contact.
+- EpisodeOfCare: the registration and, once it has ended, the departure.
 - Condition: the diagnosis, when it began or, that unsaid, when it was recorded.
 - Observation: each measurement; a panel, such as blood pressure, gives one record a component.
 - MedicationRequest, MedicationStatement, MedicationAdministration: the drug; a Medication that is referred to is
@@ -21,7 +22,7 @@ Read, one record a fact:
   has no agreed code in FHIR: it is read only where it is the type.
 
 Not read, and no fault: resources of all other types, among them FamilyMemberHistory (its diseases are a relative's),
-Claim, ExplanationOfBenefit, MedicationDispense, ServiceRequest, CarePlan, Goal, ImagingStudy, EpisodeOfCare,
+Claim, ExplanationOfBenefit, MedicationDispense, ServiceRequest, CarePlan, Goal, ImagingStudy,
 QuestionnaireResponse and Provenance; the manifest counts them by type. Of what is read: free text and identifiers;
 when a condition ended; why somebody came; what a test found in words or codes (that it was done is a record), unless
 the question is about the patient's own state or diagnosis, when the answer is the record's code; the value that an

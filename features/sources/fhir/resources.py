@@ -136,6 +136,14 @@ KINDS: Final = {
         code="type",
         keep_partial=True,
     ),
+    "EpisodeOfCare": Kind(
+        IN_ERROR
+        | dict.fromkeys(("active", "onhold", "finished"), KEPT)
+        | dict.fromkeys(("planned", "waitlist", "cancelled"), NOT_DONE),
+        ("period",),
+        patient="patient",
+        keep_partial=True,
+    ),
 }  # fmt: skip
 
 SEXES: Final = {"male": "PRACTICE:male", "female": "PRACTICE:female"}
@@ -178,6 +186,21 @@ def _encounter(resource: Mapping[str, Any], delivered_at: datetime, around: Surr
         yield frame.row(None, fault=WRONG_TYPE)
     else:
         yield frame.row(CONTACTS.get(code, "PRACTICE:other_contact") if code else "PRACTICE:other_contact")
+
+
+def _episode(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
+    """Yield a registration and, once the episode has ended, a departure.
+
+    An episode is updated when it ends, so that its last update does not tell when its beginning was known.
+    """
+    kind = KINDS["EpisodeOfCare"]
+    if resource.get("status") != "entered-in-error":
+        resource = {name: value for name, value in resource.items() if name != "meta"}
+    yield framed(resource, kind, delivered_at, around).row("PRACTICE:registered")
+    period = resource.get("period")
+    if type(period) is dict and period.get("end") is not None:
+        ended = {**resource, "period": {"start": period["end"]}}
+        yield framed(ended, kind, delivered_at, around).row("PRACTICE:left")
 
 
 def _statement(resource: Mapping[str, Any], delivered_at: datetime, around: Surroundings) -> Iterator[Row]:
@@ -320,6 +343,7 @@ Reader = Callable[[Mapping[str, Any], datetime, Surroundings], Iterator[Row]]
 READERS: Final[Mapping[str, Reader]] = {
     "Patient": _patient,
     "Encounter": _encounter,
+    "EpisodeOfCare": _episode,
     "Condition": _statement,
     "Observation": _observation,
     "MedicationRequest": _medication,
