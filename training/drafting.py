@@ -237,8 +237,8 @@ def _output(run: Run) -> Output:
             "censoring is weighted.",
         ),
         interfaces=Bilingual(
-            fr="HTTP et JSON (POST /score), décrits par OpenAPI.",
-            en="HTTP and JSON (POST /score), described by OpenAPI.",
+            fr="HTTP et JSON (POST /score), FHIR R4 ($evaluate) et CDS Hooks (patient-view), décrits par OpenAPI.",
+            en="HTTP and JSON (POST /score), FHIR R4 ($evaluate) and CDS Hooks (patient-view), described by OpenAPI.",
         ),
     )
 

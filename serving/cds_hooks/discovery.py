@@ -23,6 +23,8 @@ DIAGNOSES: Final = frozenset({"CIM10", "CISP2", "SNOMED"})
 CONTACTS: Final = ("PRACTICE:consultation", "PRACTICE:hospital_stay", "PRACTICE:other_contact")
 #: What a Patient says of itself, and Encounters of themselves; other events of a practice's file are Observations.
 ELSEWHERE: Final = ("PRACTICE:birth", "PRACTICE:male", "PRACTICE:female", "PRACTICE:death", *CONTACTS)
+#: What an EpisodeOfCare says, or an Observation with the practice's own code.
+EPISODES: Final = ("PRACTICE:registered", "PRACTICE:left")
 #: Panels in whose components a measurement may come: a search looks at the panel's code.
 PANELS: Final = {
     "LOINC:8480-6": ("LOINC:85354-9", "LOINC:55284-4"),
@@ -70,6 +72,8 @@ def templates(concepts: Iterable[Concept]) -> dict[str, str]:
     found = {"patient": f"Patient/{PATIENT}"}
     if observed:
         found["observations"] = f"Observation?patient={PATIENT}&code={','.join(map(_token, observed))}"
+    if any(str(code) in EPISODES for _, code in codes):
+        found["episodes"] = f"EpisodeOfCare?patient={PATIENT}"
     if systems & DIAGNOSES:
         found["conditions"] = f"Condition?patient={PATIENT}"
     if systems & DRUGS:

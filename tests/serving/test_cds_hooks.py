@@ -162,6 +162,7 @@ def test_only_what_the_model_reads_is_asked_for(current, wanted):
     assert set(wanted) == {
         "patient",
         "observations",
+        "episodes",
         "conditions",
         "prescriptions",
         "treatments",
