@@ -17,10 +17,11 @@ ABOUT: Final = (
     "probabilityDecimal is a percentage (0 to 100). An abstention has status 'cancelled', no prediction, and the "
     "extension urn:vigie:fhir:abstention once a reason. Nothing of a request is kept. No query string is taken.\n\n"
     "Read of the Bundle: Patient, Encounter, EpisodeOfCare, Condition, Observation, MedicationRequest, "
-    "MedicationStatement, MedicationAdministration, Procedure, Immunization, DiagnosticReport, "
-    "AllergyIntolerance, Coverage; Medications that they refer to. Names, identifiers, addresses and texts are not read: leave them out. Since when the patient "
-    "is registered with the practice is said by an EpisodeOfCare, or by an Observation with the code 'registered' of "
-    "urn:vigie:practice, valueBoolean true and effectiveDateTime the day; 'left' says when the patient left."
+    "MedicationStatement, MedicationAdministration, Procedure, Immunization, DiagnosticReport, AllergyIntolerance, "
+    "Coverage; Medications that they refer to. Names, identifiers, addresses and texts are not read: leave them out. "
+    "Since when the patient is registered with the practice is said by an EpisodeOfCare, or by an Observation with the "
+    "code 'registered' of urn:vigie:practice, valueBoolean true and effectiveDateTime the day; 'left' says when the "
+    "patient left."
 )
 
 

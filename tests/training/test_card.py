@@ -281,7 +281,8 @@ def test_small_counts_are_hidden_wherever_they_are() -> None:
 def test_headlines_are_those_of_the_evidence() -> None:
     performance = Performance.of(cards.evidence(), "forest", "run")
     assert isinstance(performance.discrimination, tuple)
-    (auc,) = performance.discrimination
+    (auc,) = (headline for headline in performance.discrimination if headline.measure == "auc")
+    assert {headline.measure for headline in performance.discrimination} == {"auc", "uno_c"}
     assert (auc.value, auc.low, auc.high, auc.n, auc.events, auc.run_id) == (0.781, 0.763, 0.799, 12_345, 987, "run")
     assert isinstance(performance.heterogeneity, Bilingual)
     assert "0,780 en moyenne" in performance.heterogeneity.fr
