@@ -2,7 +2,11 @@
 
 A split reads an index, one row a landmark, with the columns ``patient``, ``practice``, ``as_of`` and, where
 asked for, ``region``. What is held out together (a practice, a region, a period, a patient) never straddles,
-and a patient never does, whatever is held out: the training rows lose every row of anybody who is tested.
+and a patient never does, whatever is held out.
+
+Between periods patients would be on both sides by nature, and who is there later depends on what happened to them
+earlier: leaving out of training whoever is tested later would leave those who died. Everybody is therefore given a
+group at random, whatever their future, and a period is tested group by group, by a model of other periods and groups.
 """
 
 from __future__ import annotations
@@ -20,13 +24,18 @@ Positions = npt.NDArray[np.intp]
 Fold = tuple[str, Positions, Positions]
 
 BY: Final = ("practice", "region", "period", "patient")
+#: Groups of patients that a period is tested in.
+GROUPS: Final = 5
 
 
 class Split(Protocol):
     """A way to hold people out."""
 
     def split(self, index: pd.DataFrame) -> Iterator[Fold]:
-        """Yield the label, training positions and test positions of each fold."""
+        """Yield the label, training positions and test positions of each fold.
+
+        Several folds may share a label: what is tested in them is judged together.
+        """
 
     def describe(self) -> dict[str, Any]:
         """Return what a model card says of it, as JSON values."""
@@ -44,7 +53,8 @@ class InternalExternal:
     folds
         Number of folds, at least 2; None leaves out one practice, region, year or patient at a time.
     seed
-        Decides which practices, regions or patients go together. Years stay in order.
+        Decides which practices, regions or patients go together. Years stay in order; in each, patients are tested
+        in ``GROUPS`` groups.
 
     Raises
     ------
@@ -54,7 +64,8 @@ class InternalExternal:
     Notes
     -----
     Steyerberg and Harrell (2016, doi:10.1016/j.jclinepi.2015.04.005). By practice or region, no row of a
-    tested practice is learned from, even when it lies in another region. By period or patient, practices are
+    tested practice is learned from, even when it lies in another region; nor is a row of somebody who is tested
+    there at another time, who are few: those who moved between two landmarks. By period or patient, practices are
     on both sides by nature: such a split does not show how a model travels to another practice.
     """
 
@@ -108,10 +119,13 @@ class InternalExternal:
             order = np.random.default_rng(self.seed).permutation(len(labels))
         for number, members in enumerate(np.array_split(order, many), start=1):
             test = np.isin(cluster, members)
+            label = self._label(number, many, labels[members])
+            if self.by == "period":
+                yield from _by_group(label, index, ~test, test, self.seed)
+                continue
             shared = _same(index, "patient", test)
             if self.by in ("practice", "region"):
                 shared = shared | _same(index, "practice", test)
-            label = self._label(number, many, labels[members])
             yield label, *_positions(label, ~test & ~shared, test)
 
     def _label(self, number: int, many: int, members: npt.NDArray[Any]) -> str:
@@ -137,6 +151,8 @@ class Temporal:
     gap_years
         Training landmarks end this many years earlier. With a gap of the horizon, all that was learned from
         had happened before the first test; without, training follow-up may reach into the test period.
+    seed
+        Decides the ``GROUPS`` groups of patients in which the later landmarks are tested.
 
     Raises
     ------
@@ -145,18 +161,20 @@ class Temporal:
 
     Notes
     -----
-    A patient seen both before and after is tested, and not learned from. Practices are on both sides.
+    Later landmarks of a group of patients are tested by a model of the earlier ones of all others. Practices are on
+    both sides.
     """
 
     before: date
     gap_years: float = 0.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.gap_years >= 0:
             raise ValueError(f"gap_years is {self.gap_years!r}: give 0 or more years")
 
     def split(self, index: pd.DataFrame) -> Iterator[Fold]:
-        """Yield the one fold: its label, training positions and test positions.
+        """Yield the folds, one a group of patients, all with one label: training positions and test positions.
 
         Raises
         ------
@@ -169,11 +187,16 @@ class Temporal:
         test = as_of >= boundary
         earlier = as_of < boundary - np.timedelta64(round(self.gap_years * 365.25), "D")
         label = f"from {self.before.isoformat()}"
-        yield label, *_positions(label, earlier & ~_same(index, "patient", test), test)
+        yield from _by_group(label, index, earlier, test, self.seed)
 
     def describe(self) -> dict[str, Any]:
         """Return what a model card says of this split."""
-        return {"kind": "temporal", "before": self.before.isoformat(), "gap_years": self.gap_years}
+        return {
+            "kind": "temporal",
+            "before": self.before.isoformat(),
+            "gap_years": self.gap_years,
+            "seed": self.seed,
+        }
 
 
 def _require(index: pd.DataFrame, columns: set[str]) -> None:
@@ -196,6 +219,17 @@ def _same(index: pd.DataFrame, column: str, test: npt.NDArray[np.bool_]) -> npt.
     """Return which rows have a value of ``column`` that is also in a test row."""
     values = index[column]
     return values.isin(values[test].unique()).to_numpy(dtype=bool)
+
+
+def _by_group(
+    label: str, index: pd.DataFrame, train: npt.NDArray[np.bool_], test: npt.NDArray[np.bool_], seed: int
+) -> Iterator[Fold]:
+    """Yield a fold for each group of patients with a row to test: their rows, and those of others to learn from."""
+    patients, position = np.unique(index["patient"].to_numpy(), return_inverse=True)
+    group = (np.random.default_rng(seed).permutation(len(patients)) % GROUPS)[position]
+    _positions(label, train, test)  # says so where there is nobody at all
+    for tested in np.unique(group[test]):
+        yield label, *_positions(label, train & (group != tested), test & (group == tested))
 
 
 def _positions(label: str, train: npt.NDArray[np.bool_], test: npt.NDArray[np.bool_]) -> tuple[Positions, Positions]:

@@ -75,24 +75,46 @@ def test_labels_do_not_tell_practices_or_patients() -> None:
 
 def test_periods_are_in_order() -> None:
     index = landmarks(movers=False)
-    assert [label for label, _, _ in InternalExternal("period", 3).split(index)] == [
+    labels = [label for label, _, _ in InternalExternal("period", 3).split(index)]
+    assert list(dict.fromkeys(labels)) == [
         "2010–2011",
         "2012–2013",
         "2014–2015",
     ]
-    folds = [index["as_of"].iloc[test] for _, _, test in InternalExternal("period", 3).split(index)]
-    assert all(earlier.max() < later.min() for earlier, later in pairwise(folds))
+    folds: dict[str, pd.Series] = {}
+    for label, _, test in InternalExternal("period", 3).split(index):
+        folds[label] = pd.concat([folds.get(label, pd.Series(dtype="datetime64[ns]")), index["as_of"].iloc[test]])
+    assert all(earlier.max() < later.min() for earlier, later in pairwise(folds.values()))
+
+
+@pytest.mark.parametrize("split", [InternalExternal("period", None), Temporal(date(2014, 1, 1))])
+def test_who_is_learned_from_does_not_depend_on_the_future(split: InternalExternal | Temporal) -> None:
+    """Who has a later landmark lived on without the event: leaving them out of training would leave the others."""
+    rng = np.random.default_rng(0)
+    lived_on = rng.random(4000) < 0.5
+    patients = pd.Series([f"p{number}" for number in range(4000)])
+    first = pd.DataFrame({"patient": patients, "practice": "c", "as_of": pd.Timestamp("2012-01-01"), "lived": lived_on})
+    index = pd.concat([first, first[lived_on].assign(as_of=pd.Timestamp("2014-01-01"))], ignore_index=True)
+    for _, train, test in split.split(index):
+        earlier = index.iloc[train][index["as_of"].iloc[train] == "2012-01-01"]
+        if len(earlier):
+            assert earlier["lived"].mean() == pytest.approx(0.5, abs=0.03)
+            assert len(earlier) == pytest.approx(0.8 * 4000, abs=1)
+        also = index.iloc[test][index["as_of"].iloc[test] == "2012-01-01"]
+        assert not len(also) or also["lived"].mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_temporal_learns_from_the_past_only() -> None:
     index = landmarks()
-    ((label, train, test),) = Temporal(date(2014, 1, 1)).split(index)
-    assert label == "from 2014-01-01"
-    assert index["as_of"].iloc[train].max() < pd.Timestamp("2014-01-01") <= index["as_of"].iloc[test].min()
-    assert not set(index["patient"].iloc[train]) & set(index["patient"].iloc[test])
-    assert len(test) == (index["as_of"] >= "2014-01-01").sum()
-    ((_, earlier, _),) = Temporal(date(2014, 1, 1), gap_years=2).split(index)
-    assert index["as_of"].iloc[earlier].max() < pd.Timestamp("2012-01-02")
+    tested = np.zeros(len(index), dtype=int)
+    for label, train, test in Temporal(date(2014, 1, 1)).split(index):
+        assert label == "from 2014-01-01"
+        assert index["as_of"].iloc[train].max() < pd.Timestamp("2014-01-01") <= index["as_of"].iloc[test].min()
+        assert not set(index["patient"].iloc[train]) & set(index["patient"].iloc[test])
+        tested[test] += 1
+    assert (tested == (index["as_of"] >= "2014-01-01")).all()
+    for _, earlier, _ in Temporal(date(2014, 1, 1), gap_years=2).split(index):
+        assert index["as_of"].iloc[earlier].max() < pd.Timestamp("2012-01-02")
 
 
 def test_dates_may_be_plain_dates() -> None:
@@ -153,4 +175,5 @@ def test_a_split_describes_itself() -> None:
         "kind": "temporal",
         "before": "2014-01-01",
         "gap_years": 0.0,
+        "seed": 0,
     }

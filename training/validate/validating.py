@@ -189,8 +189,11 @@ def _seen(closed: FollowUp) -> dict[str, int | None]:
 
 
 def _tests(splits: Split, index: pd.DataFrame) -> dict[str, Positions]:
-    """Return the rows tested in each fold."""
-    return {label: test for label, _, test in splits.split(index)}
+    """Return the rows tested under each label."""
+    tested: dict[str, list[Positions]] = {}
+    for label, _, test in splits.split(index):
+        tested.setdefault(label, []).append(test)
+    return {label: np.sort(np.concatenate(parts)) for label, parts in tested.items()}
 
 
 def _all(folds: Mapping[str, Positions]) -> Positions:
