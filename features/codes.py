@@ -164,7 +164,7 @@ SOURCE = CodeSystem("SOURCE", "the source's own codes", r"\S.{0,254}", "urn:vigi
 PRACTICE = CodeSystem(
     "PRACTICE",
     "administrative events of a practice's file",
-    r"[a-z][a-z_]*(\.[a-z_]+)*",
+    r"[a-z][a-z_]*(\.[A-Za-z0-9_]+)*",
     "urn:vigie:practice",
     True,
 )

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.codes import Concept
+from features.codes import Code, Concept
 from features.language import YEAR, Duration
 from features.records import NEVER, Shard, to_microseconds
 
@@ -68,6 +68,33 @@ class FollowUp:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """An event that is the absence of records: none of a concept for so long.
+
+    It happens when that time has gone by since ``as_of`` or, if there is one, since the last record from then on.
+
+    Parameters
+    ----------
+    concept
+        What there is no record of.
+    lasting
+        For how long; a record at its very end breaks the silence.
+    """
+
+    concept: Concept
+    lasting: Duration
+
+    @property
+    def codes(self) -> tuple[Code, ...]:
+        """Codes of the records that would break it."""
+        return self.concept.codes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definition as JSON types, for cards and digests."""
+        return {"silence": self.concept.to_dict(), "lasting_microseconds": self.lasting.microseconds}
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What is predicted: an event within a horizon, what competes with it, and what ends follow-up.
 
@@ -76,7 +103,7 @@ class Outcome:
     name, fr, en
         Identifier and labels.
     event
-        Its first record from ``as_of`` on is the event.
+        The first record of a concept from ``as_of`` on, or a silence that begins from then on.
     competing
         Its first record makes the event impossible (death).
     ends
@@ -90,7 +117,7 @@ class Outcome:
     name: str
     fr: str
     en: str
-    event: Concept
+    event: Concept | Silence
     competing: Concept
     ends: tuple[Concept, ...]
     horizon: float
@@ -133,7 +160,10 @@ class Outcome:
             Rows whose event or competing event was already past but learnt later: nothing can be predicted of them.
         """
         position = shard.positions(patients)
-        event, event_past = _first_from(shard, position, as_of, (self.event,))
+        if isinstance(self.event, Silence):
+            event, event_past = _silent_from(shard, position, as_of, self.event), np.zeros(len(as_of), dtype=bool)
+        else:
+            event, event_past = _first_from(shard, position, as_of, (self.event,))
         competing, competing_past = _first_from(shard, position, as_of, (self.competing,))
         ends = np.stack(
             [
@@ -157,8 +187,7 @@ def _first_from(
     shard: Shard, position: npt.NDArray[np.int64], as_of: npt.NDArray[np.int64], concepts: Sequence[Concept]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return when each row's first record from ``as_of`` on happened, and whether one before was learnt only later."""
-    covered = np.array([any(concept.covers(code) for concept in concepts) for code in shard.codes], dtype=bool)
-    rows = np.flatnonzero(covered[shard.code] & (shard.retracted == NEVER)) if len(covered) else np.empty(0, np.int64)
+    rows = _standing(shard, concepts)
     bounds = np.searchsorted(shard.patient[rows], np.arange(len(shard.patients) + 1))
     moment = np.full(len(as_of), NEVER)
     early = np.zeros(len(as_of), dtype=bool)
@@ -171,3 +200,31 @@ def _first_from(
             moment[row] = after.min()
         early[row] = bool(((happened < as_of[row]) & (shard.known[found] >= as_of[row])).any())
     return moment, early
+
+
+def _silent_from(
+    shard: Shard, position: npt.NDArray[np.int64], as_of: npt.NDArray[np.int64], silence: Silence
+) -> npt.NDArray[np.int64]:
+    """Return when each row's first silence from ``as_of`` on is complete."""
+    rows, lasting = _standing(shard, (silence.concept,)), silence.lasting.microseconds
+    patient, happened = shard.patient[rows], shard.happened[rows]
+    # In the order of patient and time, rows before records of the same moment: as many records as come before a row.
+    order = np.lexsort((np.concatenate([as_of, happened]), np.concatenate([position, patient])))
+    is_row = order < len(as_of)
+    first = np.empty(len(as_of), dtype=np.int64)
+    first[order[is_row]] = np.cumsum(~is_row)[is_row]
+    # From each record, the first that is followed in time by no other: after it the silence is complete.
+    followed = np.append(patient[1:] == patient[:-1], False) & (np.diff(happened, append=NEVER) <= lasting)
+    last = np.minimum.accumulate(np.where(followed, len(rows), np.arange(len(rows)))[::-1])[::-1]
+    heard = np.flatnonzero(first < len(rows))
+    at = first[heard]
+    in_time = (patient[at] == position[heard]) & (happened[at] - as_of[heard] <= lasting)
+    found = as_of + lasting
+    found[heard[in_time]] = happened[last[at[in_time]]] + lasting
+    return found
+
+
+def _standing(shard: Shard, concepts: Sequence[Concept]) -> npt.NDArray[np.int64]:
+    """Return the rows of a shard that are of some concept and were not taken back."""
+    covered = np.array([any(concept.covers(code) for concept in concepts) for code in shard.codes], dtype=bool)
+    return np.flatnonzero(covered[shard.code] & (shard.retracted == NEVER)) if len(covered) else np.empty(0, np.int64)

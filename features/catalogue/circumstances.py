@@ -15,11 +15,13 @@ from features.catalogue.concepts import (
     HOSPITAL_STAY,
     INFLUENZA_VACCINATION,
     LONG_TERM_ILLNESS,
+    REGION,
     REGISTERED,
     REMOTE_CONSULTATION,
     RURALITY,
     SOLIDARITY_COVER,
     SPECIALIST_VISIT,
+    VENDOR,
 )
 from features.codes import Concept
 from features.language import Expression, any_of, count, count_days, exists, latest, when, years, years_since
@@ -42,7 +44,7 @@ def years_with(concept: Concept, past: int) -> Expression:
     )
 
 
-_seen_by_a_practitioner = any_of(GENERAL_PRACTITIONER_VISIT, REMOTE_CONSULTATION)
+SEEN: Final = any_of(GENERAL_PRACTITIONER_VISIT, REMOTE_CONSULTATION)
 
 CONSULTATIONS: Final = count(CONSULTATION, within=years(1)).described(
     "Consultations dans l’année", "Consultations in the last year"
@@ -50,11 +52,11 @@ CONSULTATIONS: Final = count(CONSULTATION, within=years(1)).described(
 
 CONTACT: Final = {
     "consultations": CONSULTATIONS,
-    "contact_years": years_with(_seen_by_a_practitioner, past=5).described(
+    "contact_years": years_with(SEEN, past=5).described(
         "Années avec un contact en médecine générale, sur les 5 dernières",
         "Years with a contact in general practice, of the last 5",
     ),
-    "years_since_contact": years_since(_seen_by_a_practitioner).described(
+    "years_since_contact": years_since(SEEN).described(
         "Temps depuis le dernier contact en médecine générale", "Time since the last contact in general practice"
     ),
     "registered_years": years_since(REGISTERED).described(
@@ -74,7 +76,7 @@ CONTACT: Final = {
 
 PLACE_AND_COVER: Final = {
     "deprivation": latest(DEPRIVATION).described(
-        "Défavorisation (1 : la plus faible, 5 : la plus forte)", "Deprivation (1 is the least, 5 the most)"
+        "Défavorisation (1\u00a0: la plus faible, 5\u00a0: la plus forte)", "Deprivation (1 is the least, 5 the most)"
     ),
     "rurality": latest(RURALITY).described(
         "Ruralité (1\u00a0: le plus dense, 7\u00a0: le moins dense)", "Rurality (1 is the densest, 7 the least dense)"
@@ -83,4 +85,10 @@ PLACE_AND_COVER: Final = {
         "Complémentaire santé solidaire", "Means-tested complementary cover"
     ),
     "long_term_illness": exists(LONG_TERM_ILLNESS).described("Affection de longue durée", "Long-term illness scheme"),
+}
+
+#: Where care is given and with whose software: what an audit compares, and no model may read.
+SETTING: Final = {
+    "region": latest(REGION).described("Région (code Insee)", "Region (Insee code)"),
+    "vendor": latest(VENDOR).described("Éditeur du logiciel du cabinet", "Vendor of the practice’s software"),
 }

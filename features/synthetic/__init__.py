@@ -1,10 +1,10 @@
 """A French general-practice population whose hazards are known: for trying everything out, and for proving it.
 
-People have risk factors that evolve, practices have habits, letters arrive late, people are invited to screening,
-leave and die. Every figure is in `assumptions`, with its source where it has one. Modules follow the story:
-`practices`, `people`, `circumstances`; `trajectories` with `illnesses` and `metabolism` (what bodies do); `events`,
-`histories`, `screening` (what happens); `lives` (all of it); `charting` and the modules it calls (what reaches the
-file); `truth` (what no file holds).
+People have risk factors that evolve, practices have habits, letters arrive late, people are invited to screening, move,
+leave and die. Every figure is in `assumptions`, with its source where it has one. Modules follow the story: `practices`
+and their `places`, `people` and their `moves`, `circumstances`; `trajectories` with `illnesses` and `metabolism` (what
+bodies do); `events`, `histories`, `screening` (what happens); `lives` (all of it); `charting` and the modules it calls
+(what reaches the file); `truth` (what no file holds).
 
 People of the most deprived quintile have 1.5 times the cardiovascular hazard of the others at equal risk factors,
 letters take weeks, and blood pressure is measured more where it is high, always. Other planted difficulties can be
@@ -95,11 +95,12 @@ def synthesise(
     shards
         Shards of the store.
     truth
-        Parquet file for the true probabilities, apart from the records; none is written if None. One row a patient
-        and landmark (1 January of 2012 to 2016) at which they are alive and registered, in truth, whether or not the
-        practice knows of it. Columns: ``patient``, ``practice``, ``as_of``; ``cardiovascular``, ``other_death``, empty
-        after a cardiovascular event; for each screening programme ``breast``, ``colorectal``, ``cervical`` and, of
-        tests outside it, ``breast_individual`` …, empty for those it is not for.
+        Parquet file for the true probabilities, apart from the records; none is written if None. One row a patient and
+        landmark (1 January of 2012 to 2016) at which they are alive and registered, in truth, whether or not the
+        practice knows of it; nobody between two practices. Columns: ``patient``, ``practice``, ``as_of``;
+        ``cardiovascular``, ``other_death``, empty after a cardiovascular event; for each screening programme
+        ``breast``, ``colorectal``, ``cervical`` and, of tests outside it, ``breast_individual`` …, empty for those it
+        is not for.
     difficulties
         What is planted in the records to be noticed or withstood.
     progress
@@ -122,12 +123,13 @@ def synthesise(
     Notes
     -----
     What ``cardiovascular`` and ``other_death`` hold: the probability, given the states a person in fact goes through
-    (smoking, usual blood pressure, conditions, treatments of each calendar year, also those after the landmark), that a
-    major cardiovascular event or death from another cause comes first and before ten calendar years have passed; nobody
-    leaves, and the practice's own effect counts. It is exact: hazards are constant within a calendar year, and the
-    states do not depend on the events. As it knows the future states, it is sharper than the best prediction possible
-    at the landmark; its mean over people who are alike in all that was known then is that best prediction, and its mean
-    over a cohort is what a calibrated model predicts on average.
+    (smoking, usual blood pressure, conditions, treatments and the place of each calendar year, also those after the
+    landmark), that a major cardiovascular event or death from another cause comes first and before ten calendar years
+    have passed; nobody leaves, and the effect of the practice that a person has in each year counts. It is exact:
+    hazards are constant within a calendar year, and the states do not depend on the events. As it knows the future
+    states, it is sharper than the best prediction possible at the landmark; its mean over people who are alike in all
+    that was known then is that best prediction, and its mean over a cohort is what a calibrated model predicts on
+    average.
 
     What a programme's columns hold: the probability that the first test within two calendar years is the programme's
     (``breast``), or one outside it (``breast_individual``); their sum is that of any test. It knows what was done until

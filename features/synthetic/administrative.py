@@ -6,15 +6,19 @@ from typing import Final
 
 import numpy as np
 
+from features.catalogue.concepts import DEPARTMENT, VENDOR
 from features.synthetic import assumptions as a
+from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS, FIRST_DAY, LAST_DAY
 from features.synthetic.incidence import first_passage
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Pages
-from features.synthetic.people import BOUNDS, FIRST_DAY, LAST_DAY
+from features.synthetic.visits import Rows
 
-BIRTH, MALE, FEMALE, REGISTERED, DEPRIVATION, RURALITY, DEPENDENCY = (
-    f"PRACTICE:{name}" for name in ("birth", "male", "female", "registered", "deprivation", "rurality", "dependency")
+BIRTH, MALE, FEMALE, REGISTERED, LEFT = (
+    f"PRACTICE:{name}" for name in ("birth", "male", "female", "registered", "left")
 )
+DEPRIVATION, RURALITY, DEPENDENCY = (f"PRACTICE:{name}" for name in ("deprivation", "rurality", "dependency"))
 COVER, LONG_TERM_ILLNESS = "PRACTICE:insurance.solidarity_cover", "PRACTICE:insurance.long_term_illness"
 INDEPENDENT: Final = 6  # the group of people who need no help
 
@@ -28,17 +32,33 @@ def administer(rng: np.random.Generator, pages: Pages, lives: Lives) -> None:
 
 
 def _opened(pages: Pages, lives: Lives) -> None:
-    people = lives.people
-    everybody = np.arange(len(people))
+    people, moves = lives.people, lives.people.moves
+    everybody, movers = np.arange(len(people)), np.flatnonzero(np.isfinite(moves.moment))
     opened = people.registered
     pages.add(everybody, people.born, BIRTH, known=opened)
     for code, rows in ((MALE, ~people.female), (FEMALE, people.female)):
         pages.add(everybody[rows], opened[rows], code)
-    pages.add(everybody, opened, REGISTERED)
-    pages.add(everybody, opened, DEPRIVATION, value=people.quintile.astype(np.float64), unit="{quintile}")
-    pages.add(everybody, opened, RURALITY, value=lives.circumstances.density.astype(np.float64), unit="{level}")
+    _registered(pages, lives, everybody, opened, people.quintile, lives.circumstances.density)
+    pages.add(movers, moves.moment[movers], LEFT)
+    _registered(pages, lives, movers, moves.arrived[movers], moves.quintile[movers], moves.density[movers])
     covered = np.flatnonzero(lives.circumstances.solidarity_cover)
-    pages.add(covered, opened[covered], COVER)
+    for year in range(int((LAST_DAY - opened.min()) / a.DAYS_A_YEAR) + 1):  # the right is granted for a year
+        pages.add(covered, opened[covered] + np.floor(year * a.DAYS_A_YEAR), COVER)
+    covered = movers[lives.circumstances.solidarity_cover[movers]]
+    pages.add(covered, moves.arrived[covered], COVER)
+
+
+def _registered(pages: Pages, lives: Lives, person: Rows, moment: Floats, quintile: Rows, density: Rows) -> None:
+    """Add a registration, and what the practice's place and software are."""
+    pages.add(person, moment, REGISTERED)
+    pages.add(person, moment, DEPRIVATION, value=quintile.astype(np.float64), unit="{quintile}")
+    pages.add(person, moment, RURALITY, value=density.astype(np.float64), unit="{level}")
+    for concept, habit in ((DEPARTMENT, lives.practices.department), (VENDOR, lives.practices.vendor)):
+        category = lives.of_practice(habit, person, moment)
+        for position in np.unique(category):
+            _, (code,) = concept.categories[position]
+            rows = category == position
+            pages.add(person[rows], moment[rows], str(code))
 
 
 def _long_term_illness(rng: np.random.Generator, pages: Pages, lives: Lives) -> None:

@@ -33,6 +33,19 @@ GROWN_UP_LATER: Final = 0.06  # share who are 3 to 19 on the first day and regis
 REGISTERED_BEFORE: Final = 0.70  # share already with the practice on the first day; assumed
 REGISTERED_BEFORE_YEARS: Final = 15.0  # for how long at most; assumed
 LAST_ARRIVAL_YEAR: Final = 2022  # nobody new from then on; assumed
+#: Share who move house in a year, by age: 28 % at 20 to 25 (census of 2014, Observatoire des territoires, rapport
+#: 2018), under 5 % from about 55 on, more again from 80 on (observationsociete.fr, of the same report), 4 % from 60 on
+#: (households, 2020: Insee, 19 March 2024, in vie-publique.fr); ages in between assumed.
+MOVING: Final = ((22.5, 30.0, 40.0, 55.0, 65.0, 80.0, 95.0), (0.28, 0.20, 0.11, 0.048, 0.04, 0.04, 0.06))
+#: Share of moves that change the practice within the population: four of eleven change the municipality and not the
+#: département (observationsociete.fr, census of 2014), half of whom keep their doctor, assumed. Moves further away are
+#: departures, below.
+MOVING_CHANGES_PRACTICE: Final = 4 / 11 * 0.5
+MOVING_WITHIN_REGION: Final = 0.8  # of those; assumed, so that some change region
+#: Of so many practices people go to that of the most similar deprivation; set so that most find a place like theirs:
+#: 71 % of moves within a city are between neighbourhoods of similar income (Insee, 19 March 2024, in vie-publique.fr).
+MOVING_CHOICE: Final = 5
+BETWEEN_PRACTICES_DAYS: Final = 45.0  # mean time until people who moved register with a practice; assumed
 
 
 @dataclass(frozen=True)
@@ -239,7 +252,7 @@ DEATH_COPD: Final = 0.55
 DEATH_DEMENTIA: Final = 0.75
 DEATH_BY_QUINTILE: Final = (-0.12, -0.06, 0.0, 0.08, 0.22)
 
-# Departure from the practice; assumed.
+# Departure from the practices of the population; assumed.
 LEAVING: Final = ByAge((20, 28, 35, 45, 60, 75, 90), (0.10, 0.11, 0.07, 0.040, 0.025, 0.025, 0.06),
                        (0.11, 0.12, 0.07, 0.038, 0.025, 0.028, 0.08))  # fmt: skip
 LEAVING_BY_QUINTILE: Final = (-0.10, -0.05, 0.0, 0.08, 0.25)

@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from features.synthetic import assumptions as a
 from features.synthetic.administrative import administer
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.diagnoses import diagnose
 from features.synthetic.examination import examine
 from features.synthetic.hospital import endings, stays
 from features.synthetic.laboratory import report
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Pages
-from features.synthetic.people import BOUNDS
 from features.synthetic.prescriptions import courses, prescribe, renewing_years, treated_years
 from features.synthetic.screening_records import screen
 from features.synthetic.visits import make_visits
@@ -43,6 +43,4 @@ def chart(seed: np.random.SeedSequence, lives: Lives, names: pa.Array) -> pa.Tab
         at_visits(rng, pages, lives, visits)
     for add, rng in zip((administer, screen, stays, endings), others[3:], strict=True):
         add(rng, pages, lives)
-    practices = pa.array(lives.practices.name)
-    people, gone = lives.people, lives.events.gone
-    return pages.table(names, practices, people.practice, people.registered, gone)
+    return pages.table(names, pa.array(lives.practices.name), lives.people, lives.events.gone)

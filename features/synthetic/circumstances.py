@@ -1,4 +1,4 @@
-"""What surrounds people and does not change: where they live, their family, how they use care."""
+"""What surrounds people: where they live before any move and, unchanging, their family and how they use care."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.moves import density_near
 from features.synthetic.people import People
 from features.synthetic.practices import Practices
 
@@ -22,7 +23,7 @@ class Circumstances:
     Attributes
     ----------
     density
-        Level of Insee's density grid, 1 the densest, 7 the least dense; from 5 on it is rural.
+        Level of Insee's density grid before any move, 1 the densest, 7 the least dense; from 5 on it is rural.
     solidarity_cover
         Whether covered by the means-tested complementary insurance.
     family_cardiovascular, family_breast, family_colorectal
@@ -49,19 +50,19 @@ class Circumstances:
 
     @property
     def rural(self) -> Flags:
-        """Whether they live in the country, shape ``(n,)``."""
+        """Whether they live in the country before any move, shape ``(n,)``."""
         return self.density >= a.RURAL_FROM
 
 
 def make_circumstances(rng: np.random.Generator, people: People, practices: Practices) -> Circumstances:
     """Return the circumstances of people; those of one practice live near it."""
     n = len(people)
-    density = practices.density[people.practice] + rng.choice((-1, 0, 1), size=n, p=(0.15, 0.70, 0.15))
+    density = density_near(rng, practices.density[people.practice])
     age = people.age[:, 0]
     covered = np.array(a.SOLIDARITY_COVER_BY_QUINTILE)[people.quintile - 1] * np.where(age >= 65, 0.5, 1.15)
     drinks = rng.gamma(0.9, np.where(people.female, a.DRINKS_WOMEN, a.DRINKS_MEN) / 0.9)
     return Circumstances(
-        density=np.clip(density, 1, 7),
+        density=density,
         solidarity_cover=rng.random(n) < covered,
         family_cardiovascular=rng.random(n) < a.FAMILY_CARDIOVASCULAR,
         family_breast=rng.random(n) < a.FAMILY_BREAST,

@@ -8,9 +8,9 @@ import numpy as np
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Pages
-from features.synthetic.people import BOUNDS
 from features.synthetic.trajectories import Flags
 from features.synthetic.visits import Rows, Visits
 
@@ -34,7 +34,7 @@ DYSLIPIDAEMIA: Final = ("CIM10:E78.0", "CISP2:T93")
 OBESITY: Final = ("CIM10:E66.9", "CISP2:T82")
 ALCOHOL: Final = ("CIM10:F10.2", "CISP2:P15")
 PRECARIOUS, PREGNANT, BREAST_LUMP = "CIM10:Z59.6", "CIM10:Z34", ("CIM10:N63", "CISP2:X19")
-CHEST_PAIN: Final = "CIM10:R07.4"
+CHEST_PAIN: Final = ("CIM10:R07.4", "CISP2:A11")
 FAMILY: Final = "PRACTICE:family.premature_coronary_disease"
 FAMILY_BREAST, FAMILY_COLORECTAL = "CIM10:Z80.3", "CIM10:Z80.0"
 
@@ -65,10 +65,11 @@ def diagnose(rng: np.random.Generator, pages: Pages, lives: Lives, visits: Visit
 
 def _code(rng: np.random.Generator, pages: Pages, lives: Lives, moment: Floats, codes: tuple[str, str]) -> None:
     """Add what practices code of this. What came before registration is known from then on."""
-    n = len(moment)
-    coded = rng.random(n) < lives.of_practice(lives.practices.completeness)
-    known = np.maximum(moment, lives.people.registered) + rng.exponential(a.CODING_DAYS, n)
-    in_cisp2 = lives.of_practice(lives.practices.cisp2)
+    everybody = np.arange(len(moment))
+    chance = rng.random(len(moment))
+    known = np.maximum(moment, lives.people.registered) + rng.exponential(a.CODING_DAYS, len(moment))
+    coded = chance < lives.of_practice(lives.practices.completeness, everybody, known)
+    in_cisp2 = lives.of_practice(lives.practices.cisp2, everybody, known)
     for position, code in enumerate(codes):
         rows = np.flatnonzero(coded & np.isfinite(moment) & (in_cisp2 == bool(position)))
         pages.add(rows, moment[rows], code, known=known[rows])
@@ -84,8 +85,8 @@ def _first(states: Flags, within: Floats) -> Floats:
 def _kidneys(rng: np.random.Generator, pages: Pages, lives: Lives) -> None:
     """Each stage is coded once it was found, by a practice that codes it at all."""
     n = len(lives.people)
-    coded = rng.random(n) < lives.of_practice(lives.practices.completeness)
     found = lives.states.illnesses.diagnosed["kidney_disease"]
+    coded = rng.random(n) < lives.of_practice(lives.practices.completeness, np.arange(n), found)
     within = rng.random(n)
     for code, below in STAGES:
         reached = _first(lives.states.metabolism.filtration < below, within)
@@ -113,7 +114,7 @@ def _of_an_occasion(rng: np.random.Generator, pages: Pages, lives: Lives, visits
     at = (visits.person, visits.year)
     age, female = lives.people.age[at], lives.people.female[visits.person]
     poor = (lives.people.quintile[visits.person] == 5) & lives.circumstances.solidarity_cover[visits.person]
-    in_cisp2 = lives.of_practice(lives.practices.cisp2)[visits.person]
+    in_cisp2 = lives.of_practice(lives.practices.cisp2, visits.person, visits.moment)
     for code, rate in (
         (PREGNANT, a.PREGNANCY(age, female)),
         (BREAST_LUMP[0], a.BREAST_LUMP * (female & ~in_cisp2)),
@@ -131,6 +132,9 @@ def _chest_pain(rng: np.random.Generator, pages: Pages, lives: Lives, visits: Vi
     complains = rng.random(len(rate)) < rate / np.maximum(lives.visit_rate[at], 0.5)
     women = a.CHEST_PAIN_CODED_WOMEN if lives.difficulties.symptom_coding else a.CHEST_PAIN_CODED_MEN
     chance = np.where(lives.people.female[visits.person], women, a.CHEST_PAIN_CODED_MEN)
-    chance = chance * lives.of_practice(lives.practices.completeness)[visits.person]
-    rows: Rows = np.flatnonzero(complains & (rng.random(len(rate)) < chance))
-    pages.add(visits.person[rows], visits.moment[rows], CHEST_PAIN)
+    chance = chance * lives.of_practice(lives.practices.completeness, visits.person, visits.moment)
+    coded = complains & (rng.random(len(rate)) < chance)
+    in_cisp2 = lives.of_practice(lives.practices.cisp2, visits.person, visits.moment)
+    for position, code in enumerate(CHEST_PAIN):
+        rows: Rows = np.flatnonzero(coded & (in_cisp2 == bool(position)))
+        pages.add(visits.person[rows], visits.moment[rows], code)

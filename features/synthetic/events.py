@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import LAST_DAY
 from features.synthetic.circumstances import Circumstances
 from features.synthetic.difficulties import USUAL, Difficulties
 from features.synthetic.incidence import first_passage
-from features.synthetic.people import LAST_DAY, People
+from features.synthetic.people import People
 from features.synthetic.practices import Practices
 from features.synthetic.trajectories import CURRENT, FORMER, Flags, Trajectories
 
@@ -85,7 +86,7 @@ def hazards(
     has = states.has
     diabetes, kidney, mental = has["diabetes"], has["kidney_disease"], has["mental_illness"]
     ageing = np.where(female, a.CV_LEVEL_WOMEN + a.CV_AGE_WOMEN * age, a.CV_LEVEL_MEN + a.CV_AGE_MEN * age)
-    excess = _cardiovascular_excess(people, circumstances, states) + practices.hazard[people.practice][:, None]
+    excess = _cardiovascular_excess(people, circumstances, states) + people.by_practice_yearly(practices.hazard)
     other = (
         a.DEATH(people.age, female)
         + a.DEATH_TREND * (np.arange(a.YEARS) - (a.DEATH_YEAR - a.FIRST_YEAR))
@@ -97,13 +98,13 @@ def hazards(
         + mental * a.DEATH_MENTAL_ILLNESS
         + has["copd"] * a.DEATH_COPD
         + has["dementia"] * a.DEATH_DEMENTIA
-        + people.by_quintile(a.DEATH_BY_QUINTILE)
+        + people.by_quintile_yearly(a.DEATH_BY_QUINTILE)
     )
     leaving = np.log(a.LEAVING(people.age, female))
     if difficulties.informative_departure:
         leaving = (
             leaving
-            + people.by_quintile(a.LEAVING_BY_QUINTILE)
+            + people.by_quintile_yearly(a.LEAVING_BY_QUINTILE)
             + current * a.LEAVING_SMOKING
             + diabetes * a.LEAVING_DIABETES
             + mental * a.LEAVING_MENTAL_ILLNESS
@@ -139,7 +140,7 @@ def _cardiovascular_excess(people: People, circumstances: Circumstances, states:
         + (a.CV_FAMILY * circumstances.family_cardiovascular)[:, None]
         + a.CV_VARIABILITY * (states.variability - a.SYSTOLIC_VISIT_SD)[:, None]
         + a.CV_SYSTOLIC_VERY_HIGH * np.maximum(states.systolic - 160, 0) / 20
-        + people.by_quintile(a.CV_BY_QUINTILE)
+        + people.by_quintile_yearly(a.CV_BY_QUINTILE)
     )
     excess: Floats = known + unknown
     return excess

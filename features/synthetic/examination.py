@@ -8,9 +8,9 @@ import numpy as np
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import LAST_DAY
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Pages
-from features.synthetic.people import LAST_DAY
 from features.synthetic.trajectories import CURRENT, FORMER, NEVER_SMOKED
 from features.synthetic.visits import Visits
 
@@ -22,7 +22,7 @@ SMOKING: Final = {NEVER_SMOKED: "LOINC:LA18978-9", FORMER: "LOINC:LA15920-4", CU
 
 def examine(rng: np.random.Generator, pages: Pages, lives: Lives, visits: Visits) -> None:
     """Add what was measured and asked."""
-    measuring = lives.of_practice(lives.practices.measuring)[visits.person]
+    measuring = lives.of_practice(lives.practices.measuring, visits.person, visits.moment)
     _blood_pressure(rng, pages, lives, visits, measuring)
     _weight(rng, pages, lives, visits.where(rng.random(len(measuring)) < a.BMI_MEASURED * measuring))
     asked = visits.where(rng.random(len(measuring)) < a.SMOKING_ASKED * measuring)

@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import ByAge, Floats, Programme
+from features.synthetic.calendar import FIRST_DAY
 from features.synthetic.circumstances import Circumstances
 from features.synthetic.incidence import first_passage
-from features.synthetic.people import FIRST_DAY, People
+from features.synthetic.people import People
 
 Flags = npt.NDArray[np.bool_]
 

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from features.synthetic import assumptions as a
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Pages
-from features.synthetic.people import BOUNDS
 
 INFARCTIONS: Final = (("CIM10:I21.9", 0.6), ("CIM10:I21.4", 0.4))
 STROKES: Final = (("CIM10:I63.9", 0.8), ("CIM10:I61.9", 0.12), ("CIM10:I64", 0.08))
@@ -26,7 +26,7 @@ def stays(rng: np.random.Generator, pages: Pages, lives: Lives) -> None:
     moment = BOUNDS[year] + rng.random(len(person)) * 365
     here = (moment > lives.people.entry[person]) & (moment < lives.events.gone[person])
     person, moment = person[here], moment[here]
-    letter = lives.of_practice(lives.practices.letter_days)[person]
+    letter = lives.of_practice(lives.practices.letter_days, person, moment)
     pages.add(person, moment, STAY, known=moment + 1 + letter * np.exp(rng.normal(0, 0.7, len(person))))
 
 
@@ -44,8 +44,8 @@ def _cardiovascular(rng: np.random.Generator, pages: Pages, lives: Lives) -> Non
     for codes, kind in ((INFARCTIONS, events.infarction), (STROKES, ~events.infarction)):
         person, number = np.nonzero(letter & kind)
         moment = events.cardiovascular[person, number]
-        delay = lives.of_practice(lives.practices.letter_days)[person] * np.exp(rng.normal(0, 0.7, len(person)))
-        known = moment + 1 + delay
+        delay = lives.of_practice(lives.practices.letter_days, person, moment)
+        known = moment + 1 + delay * np.exp(rng.normal(0, 0.7, len(person)))
         pages.add_one_of(rng, person, moment, codes, known)
         pages.add(person, moment, STAY, known=known)
 

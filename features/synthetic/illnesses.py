@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import ByAge, Floats
+from features.synthetic.calendar import BOUNDS, FIRST_DAY
 from features.synthetic.incidence import first_passage
-from features.synthetic.people import BOUNDS, FIRST_DAY, People
+from features.synthetic.people import People
 
 Flags = npt.NDArray[np.bool_]
 

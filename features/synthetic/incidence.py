@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.synthetic.assumptions import Floats
-from features.synthetic.people import BOUNDS
+from features.synthetic.calendar import BOUNDS
 
 
 def cumulative_incidence(causes: Sequence[Floats], bounds: Floats, since: float, until: float) -> list[Floats]:

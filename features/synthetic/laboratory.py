@@ -65,13 +65,13 @@ def report(rng: np.random.Generator, pages: Pages, lives: Lives, visits: Visits)
 
 
 def _drawn(rng: np.random.Generator, lives: Lives, visits: Visits, chance: Floats) -> Drawn:
-    measuring = lives.of_practice(lives.practices.measuring)[visits.person]
+    measuring = lives.of_practice(lives.practices.measuring, visits.person, visits.moment)
     ordered = visits.where(rng.random(len(chance)) < chance * measuring)
     n = len(ordered.person)
-    days = lives.of_practice(lives.practices.laboratory_days)[ordered.person]
+    days = lives.of_practice(lives.practices.laboratory_days, ordered.person, ordered.moment)
     drawn = np.floor(ordered.moment + rng.exponential(8.0, n) + 1) + 7 / 24 + rng.random(n) / 8
     known = np.floor(drawn + rng.exponential(days)) + 19 / 24
-    in_grams = rng.random(n) < lives.of_practice(lives.practices.grams)[ordered.person]
+    in_grams = rng.random(n) < lives.of_practice(lives.practices.grams, ordered.person, ordered.moment)
     return Drawn(Visits(ordered.person, ordered.year, drawn), known, in_grams)
 
 

@@ -46,9 +46,11 @@ class Lives:
     screening: tuple[Participation, ...]
     difficulties: Difficulties
 
-    def of_practice(self, habit: npt.NDArray[Value]) -> npt.NDArray[Value]:
-        """Return each person's practice's habit, shape ``(n,)``."""
-        of_each: npt.NDArray[Value] = habit[self.people.practice]
+    def of_practice(
+        self, habit: npt.NDArray[Value], person: npt.NDArray[np.int64], moment: Floats
+    ) -> npt.NDArray[Value]:
+        """Return a habit of the practice each person has at a moment."""
+        of_each: npt.NDArray[Value] = habit[self.people.practice_at(person, moment)]
         return of_each
 
 
@@ -56,17 +58,17 @@ def make_lives(
     seed: np.random.SeedSequence, number: int, practices: Practices, difficulties: Difficulties = USUAL
 ) -> Lives:
     """Return the lives of new people. Each part has random numbers of its own: a change in one moves no other's."""
-    streams = (np.random.default_rng(child) for child in seed.spawn(6))
-    people = make_people(next(streams), number, practices)
-    circumstances = make_circumstances(next(streams), people, practices)
-    states = make_trajectories(next(streams), people, practices)
+    *streams, moving = (np.random.default_rng(child) for child in seed.spawn(7))
+    of_people, of_circumstances, of_states, of_events, of_histories, of_screening = streams
+    people = make_people(of_people, moving, number, practices)
+    circumstances = make_circumstances(of_circumstances, people, practices)
+    states = make_trajectories(of_states, people, practices)
     rates = hazards(people, circumstances, states, practices, difficulties)
-    events = make_events(next(streams), people, rates)
-    histories = make_histories(next(streams), people, circumstances)
+    events = make_events(of_events, people, rates)
+    histories = make_histories(of_histories, people, circumstances)
     visits = visit_rate(people, circumstances, states)
-    rng = next(streams)
     screening = tuple(
-        make_participation(rng, programme, people, circumstances, practices, histories, visits)
+        make_participation(of_screening, programme, people, circumstances, practices, histories, visits)
         for programme in a.PROGRAMMES
     )
     return Lives(practices, people, circumstances, states, rates, events, histories, visits, screening, difficulties)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.illnesses import Illnesses
-from features.synthetic.people import BOUNDS, People
+from features.synthetic.people import People
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.synthetic.assumptions import Floats
-from features.synthetic.people import LAST_DAY
+from features.synthetic.calendar import LAST_DAY
+from features.synthetic.people import People
 from features.synthetic.visits import Rows
 
 Codes = tuple[tuple[str, float], ...]
@@ -65,29 +66,36 @@ class Pages:
         self,
         names: pa.Array,
         practices: pa.Array,
-        practice: npt.NDArray[np.int64],
-        registered: Floats,
+        people: People,
         gone: Floats,
     ) -> pa.Table:
         """Return the records as a table with the columns of `features.intake.SCHEMA`, retractions apart.
 
         Nothing is known before registration; what would happen after the end of presence, or be known after delivery,
-        is left out.
+        is left out. What becomes known after a move is known to the second practice, from registration there on; what
+        a practice would itself have done between the two is not done, and nothing that happens from the move on is
+        known of those who die or leave before they register again.
 
         Parameters
         ----------
         names, practices
             Identifiers of people and of practices.
-        practice, registered, gone
-            Position of each person's practice; begin and end of presence, days since 1970.
+        people, gone
+            The people, and when each died or left.
         """
         person, happened, known, code, value, unit, final = (
             np.concatenate(column) for column in zip(*self.parts, strict=True)
         )
-        known = np.maximum(known, registered[person])
+        own = known == happened
+        known = np.maximum(known, people.registered[person])
+        moved, arrived = people.moves.moment[person], people.moves.arrived[person]
+        settles = arrived <= gone[person]
+        practice = np.where(settles, people.practice_at(person, known), people.practice[person])
+        known = np.where(settles & (known > moved), np.maximum(known, arrived), known)
+        lost = (happened > moved) & (~settles | own & (happened < arrived))
         # Whole minutes; rounding down keeps the order of the two dates.
         happened, known, end = (np.floor(days * 1440) for days in (happened, known, np.minimum(gone, LAST_DAY + 1)))
-        kept = ((happened < end[person]) | final) & (known < round(LAST_DAY * 1440))
+        kept = ((happened < end[person]) | final) & ~lost & (known < round(LAST_DAY * 1440))
         person, code, unit = (column[kept].astype(np.int32) for column in (person, code, unit))
 
         def dictionary(indices: npt.NDArray[np.int32], values: pa.Array) -> pa.DictionaryArray:
@@ -100,7 +108,7 @@ class Pages:
         return pa.table(
             {
                 "patient": dictionary(person, names),
-                "practice": dictionary(practice[person].astype(np.int32), practices),
+                "practice": dictionary(practice[kept].astype(np.int32), practices),
                 "happened_at": moments(happened),
                 "known_at": moments(known),
                 "code": dictionary(code, pa.array(self.codes)),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
 from features.synthetic.difficulties import USUAL, Difficulties
+from features.synthetic.places import departments
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,8 @@ class Practices:
         Level of Insee's density grid where it is, 1 to 7.
     region, vendor
         Numbers of its region and of its software's vendor, from 0 on.
+    department
+        Position of its département in the categories of `DEPARTMENT`.
     """
 
     name: tuple[str, ...]
@@ -56,6 +59,7 @@ class Practices:
     density: npt.NDArray[np.int64]
     region: npt.NDArray[np.int64]
     vendor: npt.NDArray[np.int64]
+    department: npt.NDArray[np.int64]
 
 
 def make_practices(rng: np.random.Generator, patients: int, difficulties: Difficulties = USUAL) -> Practices:
@@ -88,6 +92,7 @@ def make_practices(rng: np.random.Generator, patients: int, difficulties: Diffic
         density=density,
         region=region,
         vendor=vendor,
+        department=departments(rng.spawn(1)[0], region, density),
     )
 
 

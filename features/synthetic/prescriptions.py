@@ -6,9 +6,9 @@ import numpy as np
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Codes, Pages
-from features.synthetic.people import BOUNDS
 from features.synthetic.trajectories import Flags
 from features.synthetic.visits import Rows, Visits
 

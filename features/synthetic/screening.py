@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats, Programme
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.circumstances import Circumstances
 from features.synthetic.histories import Histories
 from features.synthetic.incidence import cumulative_incidence
-from features.synthetic.people import BOUNDS, People
+from features.synthetic.people import People
 from features.synthetic.practices import Practices
 from features.synthetic.visits import Rows
 
@@ -225,19 +226,22 @@ def _hazards(
     person: Rows,
 ) -> _Hazards:
     age, female = people.age[person], people.female[person][:, None]
-    rural, quintile = circumstances.rural[person], people.quintile[person] - 1
-    common = programme.contact * np.log(np.maximum(rate[person], 0.05) / 2)
-    common += practices.screening[people.practice[person]][:, None]
+    rural = people.yearly(
+        circumstances.rural.astype(np.float64), (people.moves.density >= a.RURAL_FROM).astype(np.float64)
+    )
+    common = programme.contact * np.log(np.maximum(rate, 0.05) / 2) + people.by_practice_yearly(practices.screening)
     u = rng.normal(0, ((programme.spread[0],), (programme.spread[1],)), (2, len(person)))
-    organised = np.array(programme.organised_by_quintile)[quintile] + programme.organised_rural * rural + u[0]
-    individual = np.array(programme.individual_by_quintile)[quintile] + programme.individual_rural * rural + u[1]
+    organised = common + people.by_quintile_yearly(programme.organised_by_quintile) + programme.organised_rural * rural
+    individual = (
+        common + people.by_quintile_yearly(programme.individual_by_quintile) + programme.individual_rural * rural
+    )
     first, last = programme.ages
     middle = ((HALVES[:-1] + HALVES[1:]) / 2 - people.born[person][:, None]) / a.DAYS_A_YEAR
     excluded = histories.excluded(programme)[person]
     return _Hazards(
         programme,
-        programme.organised(age, female) * np.exp(common + organised[:, None]),
-        programme.individual(age, female) * np.exp(common + individual[:, None]),
+        programme.organised(age, female) * np.exp(organised[person] + u[0][:, None]),
+        programme.individual(age, female) * np.exp(individual[person] + u[1][:, None]),
         (middle >= first) & (middle < last) & (excluded[:, None] > HALVES[:-1]),
     )
 

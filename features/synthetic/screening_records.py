@@ -8,9 +8,9 @@ import numpy as np
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS, FIRST_DAY, LAST_DAY, OPENS
 from features.synthetic.lives import Lives
 from features.synthetic.pages import Pages
-from features.synthetic.people import BOUNDS, FIRST_DAY, LAST_DAY, OPENS
 from features.synthetic.screening import Participation
 from features.synthetic.trajectories import Flags
 from features.synthetic.visits import Rows
@@ -150,7 +150,8 @@ def _surveillance(rng: np.random.Generator, pages: Pages, lives: Lives) -> None:
         (histories.bowel_disease, BOWEL_DISEASE),
         (histories.hysterectomy, HYSTERECTOMY),
     ):
-        coded = rng.random(len(moment)) < lives.of_practice(lives.practices.completeness)
+        everybody = np.arange(len(moment))
+        coded = rng.random(len(moment)) < lives.of_practice(lives.practices.completeness, everybody, moment)
         rows = np.flatnonzero(coded & np.isfinite(moment))
         known = np.maximum(moment[rows], lives.people.registered[rows]) + rng.exponential(a.CODING_DAYS, len(rows))
         pages.add(rows, moment[rows], code, known=known)

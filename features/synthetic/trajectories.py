@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS, FIRST_DAY
 from features.synthetic.illnesses import Illnesses, make_illnesses
 from features.synthetic.metabolism import Metabolism, make_metabolism
-from features.synthetic.people import BOUNDS, FIRST_DAY, People
+from features.synthetic.people import People
 from features.synthetic.practices import Practices
 
 Flags = npt.NDArray[np.bool_]
@@ -67,7 +68,7 @@ def make_trajectories(rng: np.random.Generator, people: People, practices: Pract
     bmi = _bmi(rng, people)
     illnesses = make_illnesses(rng, people, smoking, bmi)
     untreated = _untreated_systolic(rng, people, bmi)
-    diagnosed, antihypertensive = _hypertension(rng, untreated, practices.measuring[people.practice])
+    diagnosed, antihypertensive = _hypertension(rng, untreated, people.by_practice_yearly(practices.measuring))
     effect = np.clip(rng.normal(*a.ANTIHYPERTENSIVE_EFFECT, len(people)), 2, 30)[:, None]
     non_hdl = _untreated_non_hdl(rng, people, bmi)
     statin = _statin(rng, people, non_hdl, illnesses.has["diabetes"])
@@ -124,13 +125,13 @@ def _hypertension(rng: np.random.Generator, untreated: Floats, measuring: Floats
     high = np.maximum.accumulate(smooth >= a.HYPERTENSION_FROM, axis=1)
     detected = a.HYPERTENSION_DETECTED * measuring
     # For those already hypertensive on the first day, as if it had been there for five years.
-    before = high[:, 0] & (rng.random(n) < 1 - (1 - detected) ** 5)
+    before = high[:, 0] & (rng.random(n) < 1 - (1 - detected[:, 0]) ** 5)
     diagnosed = np.where(before, FIRST_DAY - a.DAYS_A_YEAR * rng.exponential(5.0, n), np.inf)
     chance, moment = rng.random((2, n, a.YEARS))
     treated = before & (rng.random(n) < 0.9)
     years = np.empty((n, a.YEARS), dtype=bool)
     for year in range(a.YEARS):
-        new = high[:, year] & np.isinf(diagnosed) & (chance[:, year] < detected)
+        new = high[:, year] & np.isinf(diagnosed) & (chance[:, year] < detected[:, year])
         treated = np.where(
             treated,
             chance[:, year] >= a.TREATMENT_STOPPED,

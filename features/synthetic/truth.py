@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from features.synthetic import assumptions as a
+from features.synthetic.calendar import BOUNDS
 from features.synthetic.incidence import cumulative_incidence
 from features.synthetic.lives import Lives
-from features.synthetic.people import BOUNDS
 
 #: One column for each programme's test, and one for tests outside it.
 SCREENING: Final = tuple(f"{programme.name}{kind}" for programme in a.PROGRAMMES for kind in ("", "_individual"))
@@ -30,13 +30,16 @@ TRUTH_SCHEMA: Final = pa.schema(
 def truth_at(lives: Lives, names: pa.Array, as_of: datetime, years: float, screening_years: float) -> pa.Table:
     """Return the true probabilities at a landmark, with the columns of ``TRUTH_SCHEMA``.
 
-    One row for each person alive and registered at the time, in truth, whether or not the practice knows. Empty where
+    One row for each person alive and registered at the time, in truth, whether or not the practice knows; nobody
+    between two practices. Empty where
     a question makes no sense: ``cardiovascular`` and ``other_death`` after an event, a programme's columns outside its
     age or when excluded from it for good.
     """
     since = (as_of - datetime(1970, 1, 1)).total_seconds() / 86_400
     rates, events = lives.hazards, lives.events
-    here = np.flatnonzero((lives.people.registered < since) & (events.gone >= since))
+    everybody = np.arange(len(lives.people))
+    between = lives.people.between(everybody, np.array(since))
+    here = np.flatnonzero((lives.people.registered < since) & (events.gone >= since) & ~between)
     both = (rates.cardiovascular[here], rates.other_death[here])
     incidences = cumulative_incidence(both, BOUNDS, since, _after(as_of, years))
     free = events.first[here] >= since
@@ -47,7 +50,7 @@ def truth_at(lives: Lives, names: pa.Array, as_of: datetime, years: float, scree
             everybody[participation.person] = probability
             columns.append(everybody[here])
     moment = pa.array(np.full(len(here), np.datetime64(as_of, "us")))
-    practice = pa.array(lives.practices.name).take(pa.array(lives.people.practice[here]))
+    practice = pa.array(lives.practices.name).take(pa.array(lives.people.practice_at(here, np.array(since))))
     return pa.table(
         [names.take(pa.array(here)), practice, moment, *(pa.array(c, from_pandas=True) for c in columns)],
         schema=TRUTH_SCHEMA,

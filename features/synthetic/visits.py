@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from features.synthetic import assumptions as a
 from features.synthetic.assumptions import Floats
+from features.synthetic.calendar import BOUNDS, FIRST_DAY, LAST_DAY, OPENS
 from features.synthetic.circumstances import Circumstances
 from features.synthetic.events import Events
 from features.synthetic.illnesses import CONDITIONS
-from features.synthetic.people import BOUNDS, FIRST_DAY, LAST_DAY, OPENS, People
+from features.synthetic.people import People
 from features.synthetic.trajectories import Flags, Trajectories
 
 Rows = npt.NDArray[np.int64]
@@ -33,7 +34,7 @@ class Visits:
 
 def visit_rate(people: People, circumstances: Circumstances, states: Trajectories) -> Floats:
     """Return the consultations a year beyond renewals of treatment, shape ``(n, years)``."""
-    rate = a.VISITS(people.age, people.female[:, None]) * people.by_quintile(a.VISITS_BY_QUINTILE)
+    rate = a.VISITS(people.age, people.female[:, None]) * people.by_quintile_yearly(a.VISITS_BY_QUINTILE)
     rate = rate * circumstances.contact[:, None]
     conditions = np.sum([states.has[name] for name in CONDITIONS], axis=0)
     more: Floats = 1 + a.VISITS_CONDITION * conditions.astype(np.float64)
@@ -84,6 +85,7 @@ def make_visits(
         (every.moment > people.entry[every.person])
         & (every.moment < events.gone[every.person])
         & (every.moment < LAST_DAY)
+        & ~people.between(every.person, every.moment)
     )
     return every.where(present & (np.arange(len(present)) < len(who))), every.where(present)
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from datetime import datetime
+import itertools
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.catalogue.cardiovascular import CARDIOVASCULAR
 from features.catalogue.concepts import CONCEPTS, CONSULTATION, DEATH, DIABETES, LEFT, MAJOR_CV_EVENT, REGISTERED, SEX
 from features.cohort import AfterEach, Cohort, OnDates
 from features.feature_set import FeatureSet
 from features.language import ExpressionError, age, days, exists
-from features.outcome import REASONS, Outcome
-from features.records import Records
+from features.outcome import EVENT, REASONS, Outcome, Silence
+from features.records import Records, Shard, to_microseconds
 from features.store import FeatureStore
 
 AS_OF = datetime(2012, 1, 1)
@@ -70,6 +73,51 @@ def test_follow_up_ends_for_a_reason(records):
         "just-before-the-horizon": ("event", 1, 1826),
         "quiet": ("horizon reached", 0, 1826.25),
     }
+
+
+@given(
+    contacts=st.lists(st.lists(st.integers(-100, 900), max_size=8), min_size=1, max_size=4),
+    landmarks=st.lists(st.integers(-50, 600), min_size=1, max_size=4),
+)
+def test_a_silence_is_what_a_person_would_count(contacts: list[list[int]], landmarks: list[int]) -> None:
+    """By shards as by a loop over each patient's own days."""
+    silence = Outcome("silent", "Silence", "Silence", Silence(CONSULTATION, days(100)), DEATH, (LEFT,), 5.0, days(0))
+    frame = pd.DataFrame(
+        [
+            (f"p{number}", "c", AS_OF + timedelta(day), AS_OF + timedelta(day), code, None, None)
+            for number, own in enumerate(contacts)
+            for day, code in [(-4000, "PRACTICE:registered"), *((day, "PRACTICE:consultation") for day in own)]
+        ],
+        columns=["patient", "practice", "happened_at", "known_at", "code", "value", "unit"],
+    )
+    shard = Shard.from_frame(frame)
+    patients = np.repeat(np.array([f"p{number}" for number in range(len(contacts))], dtype=object), len(landmarks))
+    as_of = np.tile([to_microseconds(AS_OF + timedelta(day)) for day in landmarks], len(contacts))
+    found, past = silence.of_shard(shard, patients, as_of, AS_OF + timedelta(1000))
+    assert not past.any()
+    for row, (own, landmark) in enumerate(itertools.product(contacts, landmarks)):
+        since = landmark
+        for day in sorted(day for day in own if day >= landmark):
+            if day - since > 100:
+                break
+            since = day
+        if since + 100 <= 1000:
+            assert found.cause[row] == EVENT
+            assert found.duration[row] * 365.25 == pytest.approx(since + 100 - landmark)
+        else:
+            assert REASONS[found.reason[row]] == "end of data"
+
+
+def test_silence_ends_with_death_and_departure(records):
+    silence = Outcome("silent", "Silence", "Silence", Silence(CONSULTATION, days(150)), DEATH, (LEFT,), 5.0, days(0))
+    members = cohort().members(records, silence)
+    found = dict(
+        zip(members.index["patient"], zip(members.followup.reason, members.followup.duration, strict=True), strict=True)
+    )
+    assert REASONS[found["left"][0]] == "left the practice"
+    assert REASONS[found["death"][0]] == "event"
+    assert found["quiet"][1] == pytest.approx(150 / 365.25)
+    assert silence.to_dict()["event"]["lasting_microseconds"] == 150 * 86_400_000_000
 
 
 def test_attrition_counts_people_landmarks_and_events(records):

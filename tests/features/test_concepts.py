@@ -144,6 +144,19 @@ def test_a_group_of_drugs_holds_the_drugs_it_says(shared: Shared, name: str, wor
     assert covered.loc[~text.str.contains(word), [label, "PHA_ATC_C07"]].to_numpy().tolist() == []
 
 
+def test_departments_and_regions_are_insees(shared: Shared) -> None:
+    """Every département of France, by its code, in its region; nothing else."""
+    rows = json.loads(shared("data/france/departements.json").read_text())
+    real = {row["code"]: row for row in rows if row["zone"] in ("metro", "drom")}
+    department, region = BY_NAME["department"], BY_NAME["region"]
+    assert len(real) == len(department.categories) == 101
+    assert len(region.categories) == 18
+    for insee, (code,) in department.categories:
+        assert code.value == f"department.{insee}"
+        assert department.category(str(code)) == department.category_names.index(insee)
+        assert region.category_names[region.category(str(code)) or 0] == real[insee]["region"]
+
+
 # --- Which systems a concept must be in -------------------------------------------------------------------
 
 #: Kind → the systems that can express it, and the concepts of that kind.
@@ -151,7 +164,7 @@ KINDS: dict[str, tuple[set[str], str]] = {
     "of the practice's file": (
         {"PRACTICE"},
         "birth sex registered left death consultation examination hospital_stay other_contact "
-        "deprivation rurality dependency_group "
+        "deprivation rurality department region vendor dependency_group "
         "long_term_illness solidarity_cover family_history_premature_chd "
         "breast_screening_invitation colorectal_screening_invitation cervical_screening_invitation "
         "breast_screening_refusal colorectal_screening_refusal cervical_screening_refusal "
@@ -184,7 +197,7 @@ KINDS: dict[str, tuple[set[str], str]] = {
         "major_cardiovascular_event cardiovascular_disease breast_cancer breast_cancer_history benign_breast_disease "
         "breast_symptom breast_cancer_family_history breast_genetic_risk colorectal_cancer colorectal_cancer_history "
         "colorectal_adenoma colorectal_polyp inflammatory_bowel_disease colorectal_cancer_family_history "
-        "colorectal_genetic_risk cervical_cancer cervical_lesion",
+        "colorectal_genetic_risk cervical_cancer cervical_lesion chest_pain positive_faecal_test",
     ),
     "procedure": (
         {"CCAM", "SNOMED"},
@@ -234,7 +247,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
             *("chronic_kidney_disease", "kidney_disease_stage_3_to_5", "systemic_lupus_erythematosus"),
             *("family_history_cardiovascular", "palliative_care", "carotid_disease"),
             *("breast_cancer_family_history", "breast_genetic_risk", "colorectal_adenoma", "colorectal_polyp"),
-            *("colorectal_cancer_family_history", "colorectal_genetic_risk"),
+            *("colorectal_cancer_family_history", "colorectal_genetic_risk", "positive_faecal_test"),
         )
     },
     **{
@@ -406,12 +419,23 @@ def test_the_record_of_one_thing_in_the_practices_file_is_not_anothers() -> None
     own = [(c.name, str(code)) for c in CONCEPTS for code in c.codes if code.system == PRACTICE.name]
     shared = {
         *("general_practitioner_visit", "family_history_premature_chd", "family_history_cardiovascular"),
-        *("major_cardiovascular_event", "cardiovascular_disease"),
+        *("major_cardiovascular_event", "cardiovascular_disease", "region"),
     }
     for concept in CONCEPTS:
         if concept.name not in shared:
             assert {name for name, code in own if concept.covers(code)} - shared <= {concept.name}
     assert BY_NAME["death"].covers("PRACTICE:death.cardiovascular")
+
+
+def test_symptoms_and_findings_are_neither_diseases_nor_tests() -> None:
+    pain, positive = BY_NAME["chest_pain"], BY_NAME["positive_faecal_test"]
+    for symptom, others in (
+        (pain, ("angina", "coronary_disease", "cardiovascular_disease", "major_cardiovascular_event")),
+        (positive, ("faecal_occult_blood_test", "colorectal_cancer", "colorectal_polyp")),
+    ):
+        for name in others:
+            assert [str(code) for code in symptom.codes if BY_NAME[name].covers(str(code))] == []
+    assert not pain.covers("CIM10:R07.1")
 
 
 def test_the_outcome_keeps_its_meaning() -> None:

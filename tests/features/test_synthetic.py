@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
+import json
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +21,16 @@ from hypothesis import strategies as st
 
 from features.__main__ import main
 from features.catalogue import cardiovascular as catalogue
-from features.catalogue.concepts import CONCEPTS, DEATH, LEFT, MAJOR_CV_EVENT, REGISTERED
+from features.catalogue.concepts import (
+    CONCEPTS,
+    DEATH,
+    DEPARTMENT,
+    LEFT,
+    MAJOR_CV_EVENT,
+    REGION,
+    REGISTERED,
+    VENDOR,
+)
 from features.cohort import Cohort, Members, OnDates
 from features.intake import SCHEMA
 from features.language import months
@@ -36,10 +48,11 @@ from features.synthetic import (
     synthesise,
     true_incidence,
 )
+from features.synthetic.calendar import BOUNDS, LAST_DAY, day
 from features.synthetic.incidence import accumulated, cumulative_incidence, first_passage
 from features.synthetic.lives import Lives, make_lives
 from features.synthetic.metabolism import creatinine, estimated_filtration
-from features.synthetic.people import BOUNDS, LAST_DAY, day
+from features.synthetic.places import INHABITANTS, REGIONS
 from features.synthetic.practices import make_practices
 
 PATIENTS = 12_000
@@ -182,17 +195,22 @@ def test_records_are_whole(made: tuple[Records, Path], frame: pd.DataFrame) -> N
     assert frame["patient"].nunique() == PATIENTS
     assert 110 <= len(frame) / PATIENTS <= 190
     assert frame["practice"].nunique() == PATIENTS // 500
-    assert not frame[["patient", "practice"]].drop_duplicates()["patient"].duplicated().any()
-    for code in ("PRACTICE:birth", "PRACTICE:registered", "PRACTICE:deprivation", "PRACTICE:rurality"):
-        assert (frame["code"] == code).sum() == PATIENTS
+    registrations = frame["patient"][frame["code"] == "PRACTICE:registered"].value_counts()
+    assert set(registrations) == {1, 2}
+    assert (frame.groupby("patient")["practice"].nunique() <= registrations.sort_index()).all()
+    for prefix in ("deprivation", "rurality", "department.", "vendor."):
+        written = frame["patient"][frame["code"].str.startswith(f"PRACTICE:{prefix}")].value_counts()
+        pd.testing.assert_series_equal(written.sort_index(), registrations.sort_index())
+    assert (frame["code"] == "PRACTICE:birth").sum() == PATIENTS
     used = {concept.name for concept in CONCEPTS for code in frame["code"].unique() if concept.covers(code)}
     assert {concept.name for concept in CONCEPTS} - used == ABSENT
 
 
 def test_nothing_is_known_before_registration_nor_happens_after_death_or_departure(frame: pd.DataFrame) -> None:
-    registered = frame[frame["code"] == "PRACTICE:registered"].set_index("patient")["happened"]
-    assert (frame["known"] >= frame["patient"].map(registered)).all()
+    registered = frame[frame["code"] == "PRACTICE:registered"].groupby("patient")["happened"].agg(["min", "max"])
+    assert (frame["known"] >= frame["patient"].map(registered["min"])).all()
     ending = frame[frame["code"].isin(["PRACTICE:death", "PRACTICE:death.cardiovascular", "PRACTICE:left"])]
+    ending = ending[ending["happened"] > ending["patient"].map(registered["max"])]
     assert ending["patient"].is_unique
     gone = frame["patient"].map(ending.set_index("patient")["happened"])
     after = frame[gone.notna() & (frame["happened"] >= gone)]
@@ -310,7 +328,7 @@ def test_events_come_as_often_as_their_true_incidence_says(begin: datetime, year
     """Nobody leaves here, so the share with the event is the incidence; four standard errors are allowed."""
     since = (begin - datetime(1970, 1, 1)).days
     until = day(begin.year + 10) if years == 10 else (datetime(2020, 9, 20) - datetime(1970, 1, 1)).days + 182.625
-    seen, expected = np.zeros((3, 2)), np.zeros((3, 2))
+    seen, expected = np.zeros((4, 2)), np.zeros((4, 2))
     for block, lives in enumerate(made_lives(25)):
         rates = dataclasses.replace(lives.hazards, leaving=lives.hazards.leaving * 1e-9)
         happened = events.make_events(np.random.default_rng([8, block]), lives.people, rates)
@@ -320,11 +338,68 @@ def test_events_come_as_often_as_their_true_incidence_says(begin: datetime, year
         event = first < np.minimum(until, happened.death[here] + 1e-9)
         other = ~event & (happened.death[here] < until)
         deprived = lives.people.quintile[here] == 5
+        moves = (lives.people.moves.moment < until)[here]
         ill = lives.states.has["kidney_disease"][here, begin.year - assumptions.FIRST_YEAR]
-        for group, chosen in enumerate((deprived, ~deprived, ill)):
+        for group, chosen in enumerate((deprived, ~deprived, ill, moves)):
             seen[group] += event[chosen].sum(), other[chosen].sum()
             expected[group] += true[0][chosen].sum(), true[1][chosen].sum()
     assert (np.abs(seen - expected) < 4 * np.sqrt(expected)).all()
+
+
+def aalen_johansen(time: np.ndarray, cause: np.ndarray, horizon: float) -> tuple[float, float]:
+    """Return the cumulative incidence of cause 1 at the horizon and its standard error; 0 is censored.
+
+    Written out: sums over the moments at which something happens of survival so far times the share to whom it does;
+    the variance is Aalen's (Andersen et al. 1993, IV.4.2), as R's cmprsk.
+    """
+    order = np.argsort(time, kind="stable")
+    time, cause = time[order], cause[order]
+    moments, first = np.unique(time, return_index=True)
+    inside = moments <= horizon
+    at_risk = (len(time) - first)[inside].astype(float)
+    one, any_cause = (np.add.reduceat(flag.astype(float), first)[inside] for flag in (cause == 1, cause > 0))
+    other = any_cause - one
+    before = np.concatenate([[1.0], np.cumprod(1 - any_cause / at_risk)[:-1]])
+    incidence = np.cumsum(before * one / at_risk)
+    final = incidence[-1]
+    now = before * (1 - any_cause / at_risk)
+    toward = final - incidence  # what is still to come
+    spent = (now - toward) ** 2 * one + toward**2 * other
+    return float(final), float(np.sqrt(np.sum(spent / at_risk**2)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [13, 404, 20_251])
+def test_the_mean_truth_is_what_aalen_and_johansen_estimate(seed: int) -> None:
+    """A hundred thousand people, who move and, independently of all else, leave: by tenth of the truth."""
+    since, until = day(2013), day(2023)
+    true, time, cause, moved = [], [], [], []
+    practices = make_practices(np.random.default_rng(seed), 100_000)
+    for block in range(50):
+        lives = make_lives(np.random.SeedSequence([seed, block]), BLOCK, practices)
+        rates = dataclasses.replace(lives.hazards, leaving=np.full(lives.hazards.leaving.shape, 0.05))
+        happened = events.make_events(np.random.default_rng([seed, block, 1]), lives.people, rates)
+        here = (lives.people.registered < since) & (happened.gone >= since) & (happened.first >= since)
+        true.append(
+            cumulative_incidence((rates.cardiovascular[here], rates.other_death[here]), BOUNDS, since, until)[0]
+        )
+        first, death, left = happened.cardiovascular[here, 0], happened.death[here], happened.left[here]
+        end = np.minimum.reduce([first, death, left, np.full(len(first), LAST_DAY)])
+        time.append(end)
+        cause.append(np.select([first <= end, death <= end], [1, 2], 0))
+        moved.append(lives.people.moves.moment[here] < until)
+    risk, ends, kind, movers = (np.concatenate(column) for column in (true, time, cause, moved))
+    rank = pd.Series(risk).rank(pct=True).to_numpy()
+    distances = []
+    for tenth in range(10):
+        group = (rank > tenth / 10) & (rank <= (tenth + 1) / 10)
+        incidence, error = aalen_johansen(ends[group], kind[group], until)
+        distances.append((incidence - risk[group].mean()) / error)
+    assert np.abs(distances).max() < 4
+    assert np.square(distances).sum() < 29.6  # one in a thousand of ten squared normals
+    assert error < 0.04 * risk[group].mean()  # it could tell
+    incidence, error = aalen_johansen(ends[movers], kind[movers], until)
+    assert abs(incidence - risk[movers].mean()) < 4 * error
 
 
 @pytest.mark.slow
@@ -373,12 +448,157 @@ def test_a_horizon_outside_the_calendar_has_no_truth(as_of: datetime, years: flo
         true_incidence(as_of, patients=10, years=years)
 
 
+@pytest.fixture(scope="module")
+def moves(frame: pd.DataFrame) -> pd.DataFrame:
+    """Those who registered twice: when they left the one practice and registered with the other, and which."""
+    rows = frame[frame["code"] == "PRACTICE:registered"].sort_values("happened")
+    second = rows[rows["patient"].duplicated()].set_index("patient")
+    first = rows.drop_duplicates("patient").set_index("patient").loc[second.index]
+    left = frame[frame["code"] == "PRACTICE:left"].groupby("patient")["happened"].min()
+    return pd.DataFrame(
+        {
+            "left": left.loc[second.index],
+            "arrived": second["happened"],
+            "one": first["practice"],
+            "two": second["practice"],
+        }
+    )
+
+
+def test_whoever_moves_is_in_one_practice_then_in_another(frame: pd.DataFrame, moves: pd.DataFrame) -> None:
+    """Some weeks apart; no practice writes of anybody who is not there; what comes later reaches the second one."""
+    days = (moves["arrived"] - moves["left"]) / 86_400e6
+    assert days.min() > 0.3
+    assert 35 < days.mean() < 55
+    assert (moves["one"] != moves["two"]).all()
+    theirs = frame[frame["patient"].isin(moves.index)]
+    left, arrived, one, two = (theirs["patient"].map(moves[name]) for name in moves.columns)
+    before = theirs["known"] <= left
+    assert (before | (theirs["known"] >= arrived)).all()
+    assert (theirs["practice"] == one.where(before, two)).all()
+    consulted = theirs["code"] == "PRACTICE:consultation"
+    assert (consulted & ~before).sum() > 0.3 * consulted.sum()
+    assert not (consulted & (theirs["happened"] > left) & (theirs["happened"] < arrived)).any()
+
+
+def test_people_move_as_often_as_published(moves: pd.DataFrame, frame: pd.DataFrame) -> None:
+    """Young people most; the rate of those of 20 to 30 and of 55 to 75 within four standard errors."""
+    practices = make_practices(np.random.default_rng(5), 40_000)
+    seen = np.zeros((2, 2))
+    for block in range(20):
+        people = make_lives(np.random.SeedSequence([6, block]), BLOCK, practices).people
+        for year in range(assumptions.YEARS):
+            there = (people.entry <= BOUNDS[year]) & (people.moves.moment >= BOUNDS[year])
+            moved = there & (people.moves.moment < BOUNDS[year + 1])
+            for group, (low, high) in enumerate(((20, 25), (60, 75))):
+                aged = (people.age[:, year] >= low) & (people.age[:, year] < high)
+                seen[group] += (moved & aged).sum(), (there & aged).sum()
+    for (moved, there), published in zip(seen, (0.28, 0.04), strict=True):
+        expected = there * published * assumptions.MOVING_CHANGES_PRACTICE
+        assert abs(moved - expected) < 4 * np.sqrt(expected) + 0.04 * expected
+    people = frame["patient"].nunique()
+    assert 0.08 < len(moves) / people < 0.16
+
+
+def test_hazards_follow_the_practice_and_the_place_from_the_move_on() -> None:
+    """Before the year of the move the first practice's effect, after it the second's, in it the mean by days."""
+    lives = made_lives(1)[0]
+    people, practices = lives.people, lives.practices
+    none = dataclasses.replace(practices, hazard=np.zeros(len(practices.name)))
+    effect = np.log(lives.hazards.cardiovascular)
+    effect -= np.log(events.hazards(people, lives.circumstances, lives.states, none).cardiovascular)
+    year = np.searchsorted(BOUNDS, people.moves.moment, side="right") - 1
+    one, two = practices.hazard[people.practice], practices.hazard[people.moves.practice]
+    movers = np.flatnonzero(np.isfinite(people.moves.moment))
+    assert len(movers) > 150
+    for person in movers:
+        at = year[person]
+        np.testing.assert_allclose(effect[person, :at], one[person], atol=1e-9)
+        np.testing.assert_allclose(effect[person, at + 1 :], two[person], atol=1e-9)
+        share = (people.moves.moment[person] - BOUNDS[at]) / (BOUNDS[at + 1] - BOUNDS[at])
+        assert effect[person, at] == pytest.approx(share * one[person] + (1 - share) * two[person])
+    stay = np.isinf(people.moves.moment)
+    np.testing.assert_allclose(effect[stay], np.broadcast_to(one[stay, None], effect[stay].shape), atol=1e-9)
+    moved_up = (people.quintile < 5) & (people.moves.quintile == 5) & np.isfinite(people.moves.moment)
+    even = dataclasses.replace(people.moves, quintile=people.quintile)
+    changed = lives.hazards.cardiovascular / np.exp(effect)
+    unchanged = events.hazards(
+        dataclasses.replace(people, moves=even), lives.circumstances, lives.states, none
+    ).cardiovascular
+    assert moved_up.sum() > 3
+    for person in np.flatnonzero(moved_up):
+        assert (changed[person, year[person] + 1 :] > 1.4 * unchanged[person, year[person] + 1 :]).all()
+        np.testing.assert_allclose(changed[person, : year[person]], unchanged[person, : year[person]])
+
+
+def test_the_truth_names_the_practice_of_the_landmark_and_nobody_between_two(
+    truth: pd.DataFrame, moves: pd.DataFrame
+) -> None:
+    theirs = truth[truth["patient"].isin(moves.index)]
+    as_of = theirs["as_of"].astype("datetime64[us]").astype("int64")
+    left, arrived, one, two = (theirs["patient"].map(moves[name]) for name in moves.columns)
+    assert ((as_of <= left) | (as_of > arrived)).all()
+    assert (theirs["practice"] == one.where(as_of <= left, two)).all()
+    assert (as_of > arrived).sum() > 200
+
+
+def test_places_say_what_practices_say(frame: pd.DataFrame) -> None:
+    """Each practice has one vendor and one département, of the set that stands for its region."""
+    practices = _Population(PATIENTS, 3).practices
+    by_name = {name: number for number, name in enumerate(practices.name)}
+    for concept, prefix in ((DEPARTMENT, "department"), (VENDOR, "vendor")):
+        rows = frame[frame["code"].str.startswith(f"PRACTICE:{prefix}.")]
+        of_each = rows.groupby("practice")["code"].agg(["nunique", "first"])
+        assert (of_each["nunique"] == 1).all()
+        hidden = practices.department if prefix == "department" else practices.vendor
+        for name, code in of_each["first"].items():
+            assert concept.category(code) == hidden[by_name[str(name)]]
+    sets = [some.split() for some in REGIONS]
+    assert sorted(code for some in sets for code in some) == sorted(REGION.category_names)
+    for name, code in (
+        frame[frame["code"].str.startswith("PRACTICE:department.")].groupby("practice")["code"].first().items()
+    ):
+        region = REGION.category_names[REGION.category(code) or 0]
+        assert region in sets[practices.region[by_name[str(name)]]]
+
+
+def test_departments_are_as_populous_as_insee_says(shared: Callable[[str], Path]) -> None:
+    """Inhabitants and their order, recounted by municipality; practices follow, the dense ones the urban."""
+    with gzip.open(shared("data/france/communes.json.gz")) as file:
+        towns = pd.DataFrame(row for row in json.load(file) if row["type"] == "commune-actuelle")
+    towns["population"] = towns["population"].fillna(0)
+    inhabitants = towns.groupby("departement")["population"].sum()
+    urban = towns[towns["population"] >= 10_000].groupby("departement")["population"].sum() / inhabitants
+    listed = dict(pair.split(":") for pair in INHABITANTS.split())
+    assert sorted(listed) == sorted(DEPARTMENT.category_names)
+    for code, thousands in listed.items():
+        assert float(thousands) == pytest.approx(inhabitants[code] / 1000, abs=0.5)
+    assert urban.reindex(list(listed)).fillna(0).is_monotonic_decreasing
+    practices = make_practices(np.random.default_rng(0), 2_000_000)
+    position = np.array([list(listed).index(code) for code in DEPARTMENT.category_names])[practices.department]
+    assert np.corrcoef(practices.density, position)[0, 1] > 0.4
+    for number, regions in enumerate(REGIONS):
+        there = {code for code in listed if str(departments_region(code)) in regions.split()}
+        total = inhabitants[list(there)].sum()
+        of_set = practices.department[practices.region == number]
+        for code in there:
+            expected = len(of_set) * inhabitants[code] / total
+            assert (of_set == DEPARTMENT.category_names.index(code)).sum() == pytest.approx(expected, abs=3)
+
+
+def departments_region(department: str) -> str:
+    (code,) = DEPARTMENT.categories[DEPARTMENT.category_names.index(department)][1]
+    return REGION.category_names[REGION.category(str(code)) or 0]
+
+
 def test_the_most_deprived_have_one_and_a_half_times_the_hazard() -> None:
     lives = made_lives(1)[0]
 
     def hazard(quintile: int) -> np.ndarray:
-        moved = dataclasses.replace(lives.people, quintile=np.full(BLOCK, quintile))
-        return events.hazards(moved, lives.circumstances, lives.states, lives.practices).cardiovascular
+        there = np.full(BLOCK, quintile)
+        moves = dataclasses.replace(lives.people.moves, quintile=there)
+        people = dataclasses.replace(lives.people, quintile=there, moves=moves)
+        return events.hazards(people, lives.circumstances, lives.states, lives.practices).cardiovascular
 
     others = np.mean([hazard(quintile) for quintile in range(1, 5)], axis=0)
     np.testing.assert_allclose(hazard(5) / others, 1.5, rtol=0.05)
@@ -430,7 +650,8 @@ def test_creatinine_is_the_inverse_of_the_published_formula() -> None:
 
 
 def test_deprivation_shows_in_the_truth_and_quintiles_are_even(truth: pd.DataFrame, frame: pd.DataFrame) -> None:
-    quintile = frame[frame["code"] == "PRACTICE:deprivation"].set_index("patient")["value"]
+    written = frame[frame["code"] == "PRACTICE:deprivation"].sort_values("happened")
+    quintile = written.drop_duplicates("patient").set_index("patient")["value"]
     shares = quintile.value_counts(normalize=True)
     assert shares.between(0.15, 0.25).all()
     mean = truth.groupby(truth["patient"].map(quintile))["cardiovascular"].mean()

@@ -27,12 +27,13 @@ from features.catalogue.concepts import (
     MAMMOGRAPHY,
     ORGANISED_CYTOLOGY,
     ORGANISED_MAMMOGRAPHY,
+    POSITIVE_FAECAL_TEST,
     SEX,
 )
 from features.codes import Concept
 from features.synthetic import BLOCK, assumptions
+from features.synthetic.calendar import LAST_DAY, day
 from features.synthetic.lives import Lives, make_lives
-from features.synthetic.people import LAST_DAY, day
 from features.synthetic.practices import make_practices
 from features.synthetic.screening import HALVES
 from tests.features.test_synthetic import delivered_frame
@@ -180,8 +181,7 @@ def test_records_are_the_lives() -> None:
 
 
 def test_a_positive_faecal_test_leads_to_a_colonoscopy() -> None:
-    blood = delivered_frame()
-    blood = blood[blood["code"] == "CIM10:R19.5"]
+    blood = records(POSITIVE_FAECAL_TEST)
     blood = blood[blood["happened_at"] < datetime(2024, 1, 1)]
     explored = records(COLONOSCOPY)[["patient", "happened_at"]].rename(columns={"happened_at": "explored"})
     joined = blood.merge(explored, on="patient")

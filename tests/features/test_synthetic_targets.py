@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from features.synthetic import BLOCK, assumptions
+from features.synthetic.calendar import BOUNDS, day
 from features.synthetic.incidence import cumulative_incidence
 from features.synthetic.lives import Lives, make_lives
-from features.synthetic.people import BOUNDS, day
 from features.synthetic.practices import make_practices
 from features.synthetic.screening import Participation
 from features.synthetic.targets import ST_ELEVATION, TARGETS
@@ -122,11 +122,15 @@ def habits_and_illnesses() -> Iterator[tuple[str, float]]:
 def on_file() -> Iterator[tuple[str, float]]:
     """What only records say, of people registered on 1 January 2015."""
     frame = delivered_frame()
-    first = {code: rows.groupby("patient", observed=True)["happened_at"].min() for code, rows in frame.groupby("code")}
+    by_code = {code: rows.groupby("patient", observed=True)["happened_at"] for code, rows in frame.groupby("code")}
+    first = {code: moments.min() for code, moments in by_code.items()}
     since = first["PRACTICE:registered"].clip(lower=pd.Timestamp(2009, 1, 1))
-    ends = [first[f"PRACTICE:{name}"] for name in ("left", "death", "death.cardiovascular")]
-    until = pd.concat(ends).reindex(since.index).fillna(pd.Timestamp(2026, 1, 1))
-    years = (until - since).dt.days.sum() / 365.25
+    last = pd.concat([by_code[f"PRACTICE:{name}"].max() for name in ("left", "death", "death.cardiovascular")])
+    until = last.groupby(level=0).max().reindex(since.index)
+    again = by_code["PRACTICE:registered"].max()
+    until = until.where(until > again).fillna(pd.Timestamp(2026, 1, 1))
+    between = (again - first["PRACTICE:left"].reindex(again.index))[again > first["PRACTICE:registered"]]
+    years = ((until - since).dt.days.sum() - between.dt.days.sum()) / 365.25
     yield "consultations a year", (frame["code"] == "PRACTICE:consultation").sum() / years
     then = pd.Timestamp(2015, 1, 1)
     here = since.index[(since < then) & (until > then)]
@@ -154,8 +158,11 @@ class Screened:
         excluded = of(lambda b, s: b.histories.excluded(programme)[s.person]) < begin
         self.open = of_age & ~excluded
         self.women = of(lambda b, s: b.people.female[s.person])
-        self.quintile = of(lambda b, s: b.people.quintile[s.person])
-        self.rural = of(lambda b, s: b.circumstances.rural[s.person])
+        moved = of(lambda b, s: b.people.moves.moment[s.person]) < begin
+        second = of(lambda b, s: b.people.moves.quintile[s.person])
+        self.quintile = np.where(moved, second, of(lambda b, s: b.people.quintile[s.person]))
+        second = of(lambda b, s: b.people.moves.density[s.person]) >= assumptions.RURAL_FROM
+        self.rural = np.where(moved, second, of(lambda b, s: b.circumstances.rural[s.person]))
         test, individual = of(lambda b, s: s.test), of(lambda b, s: s.individual)
         within = (test >= begin) & (test < end)
         self.organised, self.any = (within & ~individual).any(axis=1), within.any(axis=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from features.catalogue.cardiovascular.conditions import KIDNEY_DISEASE, MENTAL_ILLNESS, OTHER_CONDITIONS
+from features.catalogue.cardiovascular.conditions import OTHER_CONDITIONS
 from features.catalogue.cardiovascular.measured import KIDNEYS_AND_BODY, LIPIDS, PRESSURE, yearly_change
 from features.catalogue.cardiovascular.population import (
     ADULTS_30_TO_79,
@@ -18,9 +18,7 @@ from features.catalogue.cardiovascular.population import (
     SENSITIVE,
 )
 from features.catalogue.cardiovascular.published import (
-    FIBRILLATION,
     FURTHER_INPUTS,
-    ON_STATIN,
     PUBLISHED_INPUTS,
     RECORDED_BMI,
 )
@@ -48,15 +46,15 @@ CARDIOVASCULAR: Final = FeatureSet(
     systolic_age=PRESSURE["systolic_age"],
     systolic_mean=PRESSURE["systolic_mean"],
     systolic_slope=PRESSURE["systolic_slope"],
-    bmi=RECORDED_BMI,
-    statin=ON_STATIN,
-    kidney_disease=KIDNEY_DISEASE,
-    atrial_fibrillation=FIBRILLATION,
-    mental_illness=MENTAL_ILLNESS,
+    bmi=FURTHER_INPUTS["bmi"],
+    statin=FURTHER_INPUTS["statin"],
+    kidney_disease=FURTHER_INPUTS["kidney_disease"],
+    atrial_fibrillation=FURTHER_INPUTS["atrial_fibrillation"],
+    mental_illness=FURTHER_INPUTS["mental_illness"],
     consultations=CONSULTATIONS,
 )
 
-#: All that the published scores read and what the literature adds.
+#: All that the published scores read and what the literature adds; it holds every feature of `CARDIOVASCULAR`.
 CARDIOVASCULAR_FULL: Final = FeatureSet(
     "cardiovascular-full",
     **PUBLISHED_INPUTS,

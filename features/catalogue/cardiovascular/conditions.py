@@ -8,7 +8,6 @@ from features.catalogue.concepts import (
     ALCOHOL_USE_DISORDER,
     CANCER,
     CAROTID_DISEASE,
-    CHRONIC_KIDNEY_DISEASE,
     COPD,
     DEPRESSION,
     FAMILIAL_HYPERCHOLESTEROLAEMIA,
@@ -16,15 +15,8 @@ from features.catalogue.concepts import (
     GESTATIONAL_DIABETES,
     HIV,
     HYPERTENSION,
-    SEVERE_MENTAL_ILLNESS,
 )
 from features.language import exists
-
-#: As the first study reads them: any stage, psychoses and bipolar disorders.
-KIDNEY_DISEASE: Final = exists(CHRONIC_KIDNEY_DISEASE).described(
-    "Maladie rénale chronique", "Chronic kidney disease", +1
-)
-MENTAL_ILLNESS: Final = exists(SEVERE_MENTAL_ILLNESS).described("Trouble psychique sévère", "Severe mental illness", +1)
 
 DEPRESSED: Final = exists(DEPRESSION).described("Dépression", "Depression")
 ALCOHOL: Final = exists(ALCOHOL_USE_DISORDER).described("Trouble de l’usage d’alcool", "Alcohol use disorder")

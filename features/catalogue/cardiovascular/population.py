@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from features.catalogue.cardiovascular.published import SYSTOLIC
-from features.catalogue.circumstances import PLACE_AND_COVER
+from features.catalogue.circumstances import PLACE_AND_COVER, SETTING
 from features.catalogue.concepts import CARDIOVASCULAR_DISEASE, DEATH, LEFT, REGISTERED, SEX
 from features.feature_set import FeatureSet
 from features.language import age, exists, latest, years_since
@@ -57,4 +57,9 @@ SENSITIVE: Final = FeatureSet(
     sex=latest(SEX).described("Sexe", "Sex"),
     age_band=age().described("Âge", "Age"),
     deprivation=PLACE_AND_COVER["deprivation"],
+    region=SETTING["region"],
+    rurality=PLACE_AND_COVER["rurality"],
+    solidarity_cover=PLACE_AND_COVER["solidarity_cover"],
+    long_term_illness=PLACE_AND_COVER["long_term_illness"],
+    vendor=SETTING["vendor"],
 )

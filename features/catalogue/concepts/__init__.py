@@ -17,6 +17,7 @@ from features.catalogue.concepts import (
     conditions,
     lifestyle,
     measurements,
+    places,
     prevention,
     programmes,
     treatments,
@@ -29,6 +30,7 @@ from features.catalogue.concepts.colorectal import *  # noqa: F403
 from features.catalogue.concepts.conditions import *  # noqa: F403
 from features.catalogue.concepts.lifestyle import *  # noqa: F403
 from features.catalogue.concepts.measurements import *  # noqa: F403
+from features.catalogue.concepts.places import *  # noqa: F403
 from features.catalogue.concepts.prevention import *  # noqa: F403
 from features.catalogue.concepts.programmes import *  # noqa: F403
 from features.catalogue.concepts.sources import *  # noqa: F403
@@ -37,6 +39,7 @@ from features.codes import Concept
 
 DOMAINS = (
     administrative,
+    places,
     measurements,
     lifestyle,
     conditions,

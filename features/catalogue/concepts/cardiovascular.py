@@ -47,6 +47,18 @@ ANGINA = Concept(
     source=QRISK3,
     review=f"{NO_DESCENDANTS} K74 is ischaemic heart disease with angina.",
 )
+CHEST_PAIN = Concept(
+    "chest_pain",
+    "Douleur thoracique",
+    "Chest pain",
+    (
+        *CIM10.codes("R07.2 R07.3 R07.4"),
+        *CISP2.codes("A11 K01 K02"),
+        *SNOMED.codes("29857009 71884009"),  # any, precordial
+    ),
+    source="CIM-10 R07.2-R07.4",
+    review=f"{NO_DESCENDANTS} Without pain of the throat or on breathing (R07.0, R07.1), and without angina.",
+)
 CORONARY_REVASCULARISATION = Concept(
     "coronary_revascularisation",
     "Revascularisation coronaire",

@@ -22,6 +22,14 @@ FAECAL_TEST = Concept(
     source=COLORECTAL,
     review=f"{NO_DESCENDANTS} The test done, whatever it found. Guaiac tests, which France left in 2015, are in it.",
 )
+POSITIVE_FAECAL_TEST = Concept(
+    "positive_faecal_test",
+    "Recherche de sang dans les selles positive",
+    "Positive faecal occult blood test",
+    (CIM10("R19.5"), SNOMED("59614000")),
+    source=f"{COLORECTAL}: a colonoscopy is due",
+    review=f"{NO_DESCENDANTS} R19.5 is any abnormality of the faeces; A91 and D18 of CISP-2 are wider still.",
+)
 COLORECTAL_SCREENING_ACT = Concept(
     "colorectal_screening_act",
     "Acte de dépistage du cancer colorectal",
