@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/bentoml
 
-.PHONY: help setup setup-spark demo serve ui test lint format bench clean lock
+.PHONY: help setup setup-spark demo serve committee ui test lint format bench clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,17 +32,22 @@ $(VENV)/spark-installed: requirements-spark.lock $(VENV)/installed
 setup-spark: $(VENV)/spark-installed ## Add Apache Spark to the environment (450 MB to fetch; needs Java 17)
 
 demo: setup ## Records, features, models, evidence, card, approval, one answer (about three minutes)
-	mlflow run . --env-manager=local --experiment-name vigie -P folder=$(FOLDER)
+	mlflow run . --env-manager=local --experiment-name vigie-cardiovascular -P folder=$(FOLDER)
 	@echo
 	@echo "Next:"
 	@echo "  make ui       compare the models in MLflow"
 	@echo "  make serve    ask for risks over HTTP; the page at http://127.0.0.1:3000 is the documentation"
-	@echo "  $(FOLDER)/synthetic/bundle/card.fr.html and card.en.html    read the model card in a browser"
-	@echo "  $(FOLDER)/synthetic/comparison.html    compare the models on one page"
+	@echo "  $(FOLDER)/cardiovascular/bundle/card.fr.html and card.en.html    read the model card in a browser"
+	@echo "  $(FOLDER)/cardiovascular/comparison.html    compare the models on one page"
 
 serve: setup ## Take the approved model from the registry to a Bento and serve it on port 3000
 	$(RUN) -m serving release --study cardiovascular --demonstration
 	$(RUN) -m serving serve --demonstration
+
+committee: setup ## Open the committee's portal on port 3001, with a made-up committee and the demonstration's card
+	$(RUN) -m serving portal --demonstration demonstrate
+	$(RUN) -m serving portal --demonstration submit $(FOLDER)/synthetic/bundle
+	$(RUN) -m serving portal --demonstration
 
 ui: setup ## Open the MLflow pages on port 5000
 	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --host 127.0.0.1 --port 5000

@@ -11,12 +11,10 @@ import pandas as pd
 from features.feature_set import FeatureSet
 from features.typography import COLON
 from serving.contract import Category, Comparator, Note
-from training.published.categories import LABELS, esc_2021
-from training.published.comparators import HORIZON, framingham_2008, score2
+from training.published.comparators import HORIZON, SHOWN
+from training.scales import ESC_2021, Scale
 
 DECIMALS: Final = 6
-ESC_SCHEME: Final = "ESC 2021"
-COMPARATORS: Final = {model.name: model for model in (score2(), framingham_2008())}
 REFUSALS: Final[dict[str, tuple[str, str]]] = {
     "missing": ("donnée absente", "missing"),
     "implausible": ("valeur hors des limites de l’équation", "outside the equation’s range"),
@@ -26,12 +24,10 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def category(risk: float, horizon: float, age: float | None) -> Category | None:
-    """Return the ESC 2021 category of a rounded risk, None where the scheme does not apply: another horizon, no age."""
-    if horizon != HORIZON or age is None:
-        return None
-    code = esc_2021(risk, age)
-    return Category(scheme=ESC_SCHEME, code=code, **LABELS[code])
+def category(risk: float, age: float | None, scale: Scale) -> Category | None:
+    """Return the category of a rounded risk, None where the scale has none."""
+    level = scale.level(risk, age)
+    return None if level is None else Category(scheme=scale.name, code=level.code, **level.label.model_dump())
 
 
 def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Comparator | None]:
@@ -46,7 +42,7 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
     frame
         One row a person.
     """
-    published = COMPARATORS.get(name)
+    published = SHOWN.get(name)
     if published is None:
         return [None] * len(frame)
     risks = published.risk(frame, HORIZON).round(DECIMALS).tolist()
@@ -57,7 +53,7 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
             name=published.name,
             title=published.title,
             risk=None if reason else risk,
-            category=None if reason else category(risk, HORIZON, age),
+            category=None if reason else category(risk, age, ESC_2021),
             refusal=_refusal(reason, features) if reason else None,
         )
         for risk, reason, age in zip(risks, reasons, frame["age"].tolist(), strict=True)

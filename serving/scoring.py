@@ -194,7 +194,7 @@ def _unmet(conditions: FeatureSet, values: Row) -> list[Note]:
 
 def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk]:
     """Return the risks of people who may be given one."""
-    model, features = admitted.artefact.model, admitted.artefact.features
+    model, features, scale = admitted.artefact.model, admitted.artefact.features, admitted.artefact.scale
     horizon = float(model.horizon_)
     risks = model.risk(frames.features, horizon).round(DECIMALS).tolist()
     contributions = model.contributions(frames.features)[1].round(DECIMALS)
@@ -207,9 +207,9 @@ def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> lis
             as_of=moment,
             risk=risk,
             horizon_years=horizon,
-            category=category(risk, horizon, values.get("age")),
+            category=category(risk, values.get("age"), scale),
             comparator=comparator,
-            reasons=_reasons(features, values, added, ages),
+            reasons=_reasons(features, values, added, ages, scale.quantity),
             inputs=tuple(
                 _input(features[name], value, ages.get(name), moment)
                 for name, value in values.items()
@@ -225,13 +225,15 @@ def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> lis
     ]
 
 
-def _reasons(features: FeatureSet, values: Row, contributions: Row, ages: Row) -> tuple[Reason, ...]:
+def _reasons(
+    features: FeatureSet, values: Row, contributions: Row, ages: Row, quantity: Bilingual
+) -> tuple[Reason, ...]:
     """Return the features that move the risk most, the largest first; equal ones in the features' order."""
     added = {name: value or 0.0 for name, value in contributions.items()}
     found = []
     for name in sorted(added, key=lambda name: -abs(added[name]))[:REASONS]:
         contribution = added[name]
-        said = sentence(features[name], values[name], contribution, ages.get(name))
+        said = sentence(features[name], values[name], contribution, ages.get(name), quantity)
         direction: Direction = "raises" if contribution > 0 else "lowers" if contribution < 0 else "none"
         found.append(Reason(feature=name, direction=direction, contribution=contribution, fr=said.fr, en=said.en))
     return tuple(found)

@@ -30,4 +30,4 @@ def test_mlflow_run_goes_from_records_to_an_answer(tmp_path):
     for expected in ("left before the horizon", "score2", "lightgbm", "within 10 years", "DEMONSTRATION"):
         assert expected in done.stdout
     assert "[8/8] For the record" in done.stderr
-    assert (tmp_path / "demo" / "synthetic" / "bundle" / "card.fr.html").exists()
+    assert (tmp_path / "demo" / "cardiovascular" / "bundle" / "card.fr.html").exists()

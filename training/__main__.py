@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from features.digests import digest
 from features.engines import Progress
@@ -14,10 +17,10 @@ from features.intake import InvalidRecords
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
+from training.committee.commands import add_to as add_ledger_commands
 from training.console import Steps
-from training.studies import STUDIES
+from training.studies import FRAMINGHAM, STUDIES, Study
 
-STUDY_OF_SOURCE = {"synthetic": "cardiovascular", "framingham": "cardiovascular-framingham"}
 OK, INVALID, MISSING = 0, 3, 4
 
 
@@ -42,37 +45,57 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 usage, 3 invalid input, 4 something missing",
     )
     commands = parser.add_subparsers(required=True)
-    run = commands.add_parser("run", help="run a study from records to a model card, everything logged in MLflow")
-    run.add_argument("--source", choices=sorted(STUDY_OF_SOURCE), default="synthetic", help="where records come from")
-    run.add_argument("--path", default="", help="file of the source (framingham: the CSV file)")
-    run.add_argument("--patients", type=float, default=20_000, help="patients to synthesise (default: 20,000)")
-    run.add_argument("--seed", type=float, default=0, help="decides population, models, splits and bootstrap")
-    run.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
-    run.add_argument("--folder", type=Path, default=Path("demo"), help="where records, features and bundle go")
-    run.add_argument("--demonstration", action="store_true", help="approve the card with the demonstration key")
-    run.set_defaults(command=_run)
+    train = _of_study(commands, "train", _train, "run a study from records to a model card and a registered model")
+    train.add_argument("--demonstration", action="store_true", help="approve the card with the demonstration key")
+    _of_study(commands, "compare", _compare, "judge all models of a study on one page; nothing is registered")
+    validate = _of_study(commands, "validate", _compare, "judge some models of a study; nothing is registered")
+    validate.add_argument(
+        "--model", action="append", required=True, help="name of a model; several times for several models"
+    )
     studies = commands.add_parser("studies", help="list the studies")
     studies.set_defaults(command=_studies)
+    add_ledger_commands(commands.add_parser("ledger", help="check or show the committee's ledger of decisions"))
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _of_study(
+    commands: Any, name: str, command: Callable[[argparse.Namespace], int], what: str
+) -> argparse.ArgumentParser:
+    """Add a command about a study, with what says of which records."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}. All is logged in MLflow, where MLFLOW_TRACKING_URI says.",
+        epilog=f"example: python -m training {name} --study screening-breast --store records/ --folder out/",
+    )
+    parser.add_argument("--study", choices=list(STUDIES), default="cardiovascular", help="default: cardiovascular")
+    parser.add_argument(
+        "--store", type=Path, help="records, as `python -m features ingest` leaves them; see --patients"
+    )
+    parser.add_argument("--path", default="", help=f"{FRAMINGHAM.name}: the CSV file of the teaching set")
+    parser.add_argument(
+        "--patients", type=float, default=20_000, help="without --store: patients to synthesise (default: 20,000)"
+    )
+    parser.add_argument("--seed", type=float, default=0, help="decides population, models, splits and bootstrap")
+    parser.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
+    parser.add_argument("--folder", type=Path, default=Path("demo"), help="where records, features and results go")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _train(options: argparse.Namespace) -> int:
     from training import run  # MLflow takes seconds to import, and --help need not wait
 
-    steps = Steps(run.STEPS + 1)
-    study = STUDIES[STUDY_OF_SOURCE[options.source]]
-    folder, seed = options.folder / options.source, int(options.seed)
-    with steps(f"Records: {options.source}") as step:
-        records = _records(options, folder / "records", seed, step.progress)
-        rows = sum(d["rows"] for d in records.deliveries)
-        step.note(f"{rows:,} records, digest {records.digest[:12]}")
+    steps = Steps(run.TRAIN_STEPS + 1)
+    study, records, folder = _prepared(options, steps)
     made = run.run(
         study,
         records,
         folder,
-        seed=seed,
+        seed=int(options.seed),
         resamples=options.resamples,
         demonstration=options.demonstration,
+        redo=_redo("train", options),
         steps=steps,
     )
     print()
@@ -83,11 +106,64 @@ def _run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _records(options: argparse.Namespace, store: Path, seed: int, progress: Progress) -> Records:
-    """Return the source's records: those of an earlier run if it made them from the same thing, else made anew."""
-    if options.source == "framingham":
+def _compare(options: argparse.Namespace) -> int:
+    from training import run
+
+    steps = Steps(run.COMPARE_STEPS + 1)
+    study, records, folder = _prepared(options, steps)
+    only = getattr(options, "model", [])
+    evidence = run.compare(
+        study,
+        records,
+        folder,
+        only=only,
+        seed=int(options.seed),
+        resamples=options.resamples,
+        redo=_redo("validate" if only else "compare", options),
+        steps=steps,
+    )
+    print()
+    print("\n".join(run.headline(evidence, study)))
+    print(f"\nAll on one page: {folder / 'comparison.html'}")
+    return OK
+
+
+def _redo(command: str, options: argparse.Namespace) -> str:
+    """Return the command that does the same again; of a place only what another machine would have to fill in."""
+    words = ["python", "-m", "training", command, "--study", options.study]
+    if options.store is not None:
+        words += ["--store", "RECORDS"]
+    elif options.study == FRAMINGHAM.name:
+        words += ["--path", "FILE"]
+    else:
+        words += ["--patients", str(int(options.patients))]
+    words += ["--seed", str(int(options.seed)), "--resamples", str(options.resamples)]
+    for name in getattr(options, "model", []):
+        words += ["--model", name]
+    return shlex.join([*words, *(["--demonstration"] if getattr(options, "demonstration", False) else [])])
+
+
+def _prepared(options: argparse.Namespace, steps: Steps) -> tuple[Study, Records, Path]:
+    """Return the study, its records and the folder of its results."""
+    study = STUDIES[options.study]
+    folder: Path = options.folder / study.name
+    folder.mkdir(parents=True, exist_ok=True)
+    source = "a store" if options.store else "framingham" if study is FRAMINGHAM else "synthetic"
+    with steps(f"Records: {source}") as step:
+        records = Records.open(options.store) if options.store else _made(options, source, step.progress)
+        rows = sum(d["rows"] for d in records.deliveries)
+        step.note(f"{rows:,} records, digest {records.digest[:12]}")
+    return study, records, folder
+
+
+def _made(options: argparse.Namespace, source: str, progress: Progress) -> Records:
+    """Return records made from the source: those of an earlier run if it made them from the same thing, else anew."""
+    store, seed = options.folder / "records" / source, int(options.seed)
+    if source == "framingham":
         if not options.path:
-            raise FileNotFoundError("--source framingham needs --path: the CSV file of the longitudinal teaching set")
+            raise FileNotFoundError(
+                f"--study {FRAMINGHAM.name} needs --path: the CSV file of the longitudinal teaching set"
+            )
         made_from = f"framingham {digest(Path(options.path).read_bytes())}"
     else:
         made_from = f"synthetic, {int(options.patients)} patients, seed {seed}, vigie {version('vigie')}"
@@ -96,7 +172,8 @@ def _records(options: argparse.Namespace, store: Path, seed: int, progress: Prog
         return Records.open(store)
     if store.exists():
         shutil.rmtree(store)
-    if options.source == "framingham":
+    store.parent.mkdir(parents=True, exist_ok=True)
+    if source == "framingham":
         records = framingham(Path(options.path), store)
     else:
         records = synthesise(store, patients=int(options.patients), seed=seed, progress=progress)
@@ -108,6 +185,7 @@ def _studies(options: argparse.Namespace) -> int:
     for study in STUDIES.values():
         print(f"{study.name}\n  {study.title.fr} / {study.title.en}")
         print(f"  {study.cohort.name} → {study.outcome.name}; candidate {study.candidate}")
+        print(f"  compared: {', '.join(model.name for model in study.models(0))}")
     return OK
 
 

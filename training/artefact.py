@@ -26,6 +26,7 @@ from features.feature_set import FeatureSet
 from features.language import Category
 from training.models import Floats, Learned
 from training.models.portable import pack, unpack
+from training.scales import Scale, scale_from_dict
 
 #: Types that may be built from a model file, besides what skops itself trusts. None of them runs code when built.
 TRUSTED: Final = [
@@ -35,7 +36,7 @@ TRUSTED: Final = [
     "numpy.dtype",
 ]
 GOLDEN_ROWS: Final = 24
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 class UnusableModel(ValueError):
@@ -59,7 +60,9 @@ class Artefact:
     required
         Conditions on what must have been measured.
     comparator
-        Name of the published score shown beside the model's.
+        Name of the model it was compared with; where that is a published score, its answer is shown beside.
+    scale
+        How a probability is put into words.
     """
 
     study: str
@@ -68,6 +71,7 @@ class Artefact:
     population: FeatureSet
     required: FeatureSet
     comparator: str
+    scale: Scale
 
 
 def save(artefact: Artefact, folder: Path, sample: pd.DataFrame) -> None:
@@ -110,6 +114,7 @@ def save(artefact: Artefact, folder: Path, sample: pd.DataFrame) -> None:
         "classifiers": sorted(classifiers),
         "fingerprint": artefact.features.fingerprint,
         "comparator": artefact.comparator,
+        "scale": artefact.scale.to_dict(),
     }
     (folder / "model.json").write_bytes(canonical(described))
     inputs = golden.astype(object).where(golden.notna(), None).to_numpy().tolist()
@@ -146,7 +151,8 @@ def load(folder: Path) -> Artefact:
     answers = _answers(model, _typed(pd.DataFrame(golden["inputs"], columns=model.features_), features))
     if not np.allclose(answers, golden["answers"], rtol=0, atol=1e-12):
         raise UnusableModel(f"{folder.name}: the model no longer gives the answers it gave when it was saved")
-    return Artefact(described["study"], model, features, population, required, described["comparator"])
+    scale = scale_from_dict(described["scale"])
+    return Artefact(described["study"], model, features, population, required, described["comparator"], scale)
 
 
 def _answers(model: Learned, inputs: pd.DataFrame) -> Floats:

@@ -14,7 +14,9 @@ import pandas as pd
 
 from features.cohort import Members
 from features.feature_set import Feature
+from features.outcome import Silence
 from features.records import Records
+from features.typography import Language
 from training.audit import Audit
 from training.card import (
     Characteristic,
@@ -35,14 +37,18 @@ from training.card import (
     Traceability,
     content_digest,
     decimal,
+    hide_small_steps,
     percent,
 )
 from training.committee import Bilingual
 from training.explain import Explanation
-from training.models import CensoringWeighted
+from training.models import CensoringWeighted, CompetingCox, Learned, Recalibrated, StackedHazard
+from training.published.comparators import SHOWN
+from training.scales import Esc2021
 from training.studies import Study
 from training.validate import Evidence
 
+CROSSING: Final[tuple[tuple[Language, str], ...]] = (("fr", "passent de l’autre côté de"), ("en", "move across"))
 PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "lightgbm", "skops", "shap", "fairlearn", "mlflow")
 
 
@@ -68,7 +74,7 @@ class Run:
     records: Records
     members: Members
     X: pd.DataFrame
-    model: CensoringWeighted
+    model: Learned
     model_digest: str
     evidence: Evidence
     audit: Audit
@@ -164,10 +170,7 @@ def _population(run: Run) -> Population:
             fr="Non comparée à la population française : ces données ne permettent aucune conclusion sur elle.",
             en="Not compared with the French population: these data allow no conclusion about it.",
         ),
-        flow=tuple(
-            FlowStep(label=Bilingual(fr=s.fr, en=s.en), people=s.people, landmarks=s.landmarks, events=s.events)
-            for s in run.members.attrition
-        ),
+        flow=flow(run.members),
         characteristics=tuple(_characteristic(f, run.X[f.name]) for f in study.features.values()),
         data_quality=Bilingual(
             fr=f"{rows} enregistrements retenus après vérification des codes, dates et unités ; {quarantined} valeurs "
@@ -179,9 +182,10 @@ def _population(run: Run) -> Population:
         ),
         missing_data=Bilingual(
             fr="Jamais remplacées en silence. La régression utilise la médiane et un indicateur d’absence, les arbres une "
-            "branche propre ; SCORE2 et Framingham refusent de répondre. Le même traitement s’applique en usage.",
+            "branche propre, une règle un groupe à part ; les scores publiés refusent de répondre. Le même traitement "
+            "s’applique en usage.",
             en="Never replaced in silence. The regression uses the median and an indicator of absence, trees a branch of "
-            "their own; SCORE2 and Framingham refuse to answer. Use follows the same rules.",
+            "their own, a rule a group apart; published scores refuse to answer. Use follows the same rules.",
         ),
         treatments=Bilingual(
             fr="Les traitements à la date repère sont des variables d’entrée quand la source les contient ; ceux commencés "
@@ -195,6 +199,16 @@ def _population(run: Run) -> Population:
             en="Pseudonymous identifiers; any count under 11 is suppressed, and those that would give it away; no plot "
             "shows one person; the model holds no individual extreme value.",
         ),
+    )
+
+
+def flow(members: Members) -> tuple[FlowStep, ...]:
+    """Return how many were still in after each criterion, as may be shown."""
+    return hide_small_steps(
+        tuple(
+            FlowStep(label=Bilingual(fr=s.fr, en=s.en), people=s.people, landmarks=s.landmarks, events=s.events)
+            for s in members.attrition
+        )
     )
 
 
@@ -214,15 +228,32 @@ def _characteristic(feature: Feature, column: pd.Series[Any]) -> Characteristic:
     )
 
 
+def lowered(text: str) -> str:
+    """Return a label as it stands inside a sentence."""
+    return text[:1].lower() + text[1:]
+
+
 def _output(run: Run) -> Output:
-    outcome = run.study.outcome
+    outcome, scale = run.study.outcome, run.study.scale
+    published = SHOWN[run.study.comparator].title if run.study.comparator in SHOWN else None
+    beside_fr, beside_en = (f", {published} à côté", f", {published} beside it") if published else ("", "")
     codes = ", ".join(str(code) for code in outcome.event.codes)
+    if isinstance(outcome.event, Silence):
+        event_fr, event_en = f"Aucun enregistrement de : {codes}", f"No record of: {codes}"
+    else:
+        event_fr, event_en = f"Premier enregistrement de : {codes}", f"First record of: {codes}"
+    competing_fr, competing_en = (lowered(text) for text in (outcome.competing.fr, outcome.competing.en))
+    category_fr, category_en = (
+        ("la catégorie ESC 2021", "the ESC 2021 category")
+        if isinstance(scale, Esc2021)
+        else ("le niveau où elle se situe", "the level it falls in")
+    )
     return Output(
         outputs=Bilingual(
-            fr=f"Probabilité ({outcome.fr.lower()}), avec la catégorie ESC 2021, SCORE2 à côté et les cinq raisons "
-            "principales ; ou une abstention et son motif.",
-            en=f"Probability ({outcome.en.lower()}), with the ESC 2021 category, SCORE2 beside it and the five main "
-            "reasons; or an abstention and its cause.",
+            fr=f"Probabilité ({lowered(outcome.fr)}), avec {category_fr}{beside_fr} et les cinq raisons principales ; ou une "
+            "abstention et son motif.",
+            en=f"Probability ({lowered(outcome.en)}), with {category_en}{beside_en} and the five main reasons; or an "
+            "abstention and its cause.",
         ),
         horizon_years=outcome.horizon,
         thresholds=run.study.thresholds,
@@ -231,10 +262,10 @@ def _output(run: Run) -> Output:
             en="No individual interval is given yet; uncertainty is that of the groups below.",
         ),
         outcome=Bilingual(
-            fr=f"{outcome.fr}. Premier enregistrement de : {codes}. Le décès d’une autre cause est un événement concurrent ; le "
-            "départ du cabinet censure, et la censure est pondérée.",
-            en=f"{outcome.en}. First record of: {codes}. Death from another cause competes; leaving the practice censors, and "
-            "censoring is weighted.",
+            fr=f"{outcome.fr}. {event_fr}. Événement concurrent : {competing_fr}. Le départ du cabinet censure, et la censure "
+            "est pondérée.",
+            en=f"{outcome.en}. {event_en}. Competing event: {competing_en}. Leaving the practice censors, and censoring is "
+            "weighted.",
         ),
         interfaces=Bilingual(
             fr="HTTP et JSON (POST /score), FHIR R4 ($evaluate) et CDS Hooks (patient-view), décrits par OpenAPI.",
@@ -257,10 +288,7 @@ def _inputs(run: Run) -> Inputs:
             )
             for f in run.study.features.values()
         ),
-        sensitive=Bilingual(
-            fr="L’âge et le sexe sont des variables d’entrée. La défavorisation, le lieu et la couverture n’en sont pas.",
-            en="Age and sex are inputs. Deprivation, place and insurance cover are not.",
-        ),
+        sensitive=_sensitive_inputs(run.study),
         missing_policy=Bilingual(
             fr="Une mesure exigée absente ou trop ancienne : abstention motivée. Une autre mesure absente : réponse avec la "
             "liste des absences. Une valeur invraisemblable ou sans unité n’est pas utilisée et est signalée.",
@@ -270,16 +298,46 @@ def _inputs(run: Run) -> Inputs:
     )
 
 
+def _sensitive_inputs(study: Study) -> Bilingual:
+    """Say which of the audit's groups the model reads, by the concepts its features are made of."""
+    read = {concept for feature in study.features.values() for concept in feature.concepts}
+    inside: list[Feature] = []
+    outside: list[Feature] = []
+    for each in study.sensitive.values():
+        (inside if set(each.concepts) <= read else outside).append(each)
+    fr, en = (
+        [", ".join(lowered(getattr(each, language)) for each in part) or none for part in (inside, outside)]
+        for language, none in (("fr", "aucun"), ("en", "none"))
+    )
+    return Bilingual(
+        fr=f"Variables d’entrée parmi les critères de l’audit : {fr[0]}. Ne le sont pas : {fr[1]}.",
+        en=f"Inputs among the audit’s criteria: {en[0]}. Not inputs: {en[1]}.",
+    )
+
+
 def _development(run: Run) -> Development:
     events, features = run.evidence.events, len(run.study.features)
     per = f"{events / features:.0f}" if events else "—"
     held = {"practice": ("cabinet", "practice"), "patient": ("patient", "patient")}.get(run.study.splits.by, ("", ""))
+    needs = run.evidence.development
+    enough_fr, enough_en = ("", "")
+    if needs is not None:
+        needed = max(needs.needed.values())
+        verdict = ("atteint", "reached") if needs.enough else ("non atteint", "not reached")
+        enough_fr = (
+            f" Critères de Riley : {needed} personnes nécessaires ({verdict[0]}), rétrécissement attendu "
+            f"{decimal(needs.expected_shrinkage, 2, 'fr')}."
+        )
+        enough_en = (
+            f" Riley’s criteria: {needed} people needed ({verdict[1]}), expected shrinkage "
+            f"{decimal(needs.expected_shrinkage, 2, 'en')}."
+        )
     return Development(
         sample_size=Bilingual(
-            fr=f"{events} événements pour {features} variables, soit {per} par variable ; la précision atteinte se lit dans "
-            "les intervalles. Aucun calcul préalable : les données étaient données.",
-            en=f"{events} events for {features} features, {per} a feature; the precision reached is read in the intervals. No "
-            "prior calculation: the data were given.",
+            fr=f"{events} événements pour {features} variables, soit {per} par variable.{enough_fr} Les données étaient données : "
+            "ce calcul n’a pas décidé de leur nombre.",
+            en=f"{events} events for {features} features, {per} a feature.{enough_en} The data were given: this calculation did "
+            "not decide how many.",
         ),
         partition=Bilingual(
             fr=f"Validation croisée en {run.study.splits.folds} parts par {held[0]} : aucun patient ni {held[0]} n’est des deux "
@@ -287,18 +345,42 @@ def _development(run: Run) -> Development:
             en=f"Cross-validation in {run.study.splits.folds} folds by {held[1]}: no patient or {held[1]} is on both sides. The "
             "released model is then fitted on all data.",
         ),
-        algorithm=Bilingual(
-            fr=f"{run.model.title}, pondéré par l’inverse de la probabilité de suivi ; réglages fixés d’avance, sans recherche ; "
-            "monotone dans les variables dont le sens est déclaré (arbres) ; graine fixée.",
-            en=f"{run.model.title}, weighted by the inverse probability of being followed; settings fixed beforehand, without "
-            "search; monotone in features with a declared direction (trees); fixed seed.",
-        ),
+        algorithm=_algorithm(run.model),
         class_imbalance=NotApplicable(
             reason=Bilingual(
                 fr="Aucun rééquilibrage : il fausserait les probabilités. Aucune recalibration.",
                 en="No rebalancing: it would falsify probabilities. No recalibration.",
             )
         ),
+    )
+
+
+def _algorithm(model: Learned) -> Bilingual:
+    """Say how a model learned."""
+    match model:
+        case CensoringWeighted():
+            how = (
+                "pondérée par l’inverse de la probabilité de suivi",
+                "weighted by the inverse probability of being followed",
+            )
+        case StackedHazard():
+            how = (
+                f"risque instantané de chaque cause sur {model.intervals} intervalles, pondéré par l’inverse de la probabilité "
+                "de suivi",
+                f"hazard of each cause over {model.intervals} intervals, weighted by the inverse probability of being followed",
+            )
+        case CompetingCox():
+            how = ("un modèle de Cox par cause", "one Cox model a cause")
+        case Recalibrated():
+            inside = _algorithm(model.model_) if isinstance(model.model_, Learned) else None
+            how = (inside.fr, inside.en) if inside else ("équation publiée", "published equation")
+        case _:
+            how = (type(model).__name__, type(model).__name__)
+    return Bilingual(
+        fr=f"{model.title} : {how[0]} ; réglages fixés d’avance, sans recherche ; monotone dans les variables dont le sens est "
+        "déclaré (arbres) ; graine fixée.",
+        en=f"{model.title}: {how[1]}; settings fixed beforehand, without search; monotone in features with a declared "
+        "direction (trees); fixed seed.",
     )
 
 
@@ -317,12 +399,41 @@ def _performance(run: Run) -> Performance:
         local_validity=NotApplicable(
             reason=Bilingual(fr="À établir par chaque exploitant.", en="To be established by each operator.")
         ),
-        robustness=Bilingual(
-            fr="Les résultats de chaque part tenue à l’écart sont donnés ci-dessus. La stabilité des réponses individuelles "
-            "d’un ajustement à l’autre n’a pas encore été mesurée.",
-            en="Results of each held-out fold are given above. The stability of individual answers from fit to fit has not "
-            "been measured yet.",
-        ),
+        robustness=_robustness(run.evidence, run.model.name),
+    )
+
+
+def _robustness(evidence: Evidence, model: str) -> Bilingual:
+    """Say how far answers move between places, periods, and fits."""
+    found = next((each for each in evidence.stability if each.model == model), None)
+    ways_fr, ways_en = (
+        ", ".join(names.get(scheme.splits.get("by", ""), "") for scheme in evidence.schemes)
+        for names in ({"region": "par région", "period": "par période"}, {"region": "by region", "period": "by period"})
+    )
+    also_fr = f" Le modèle est aussi jugé {ways_fr} (page de comparaison)." if ways_fr else ""
+    also_en = f" The model is also judged {ways_en} (comparison page)." if ways_en else ""
+    if found is None:
+        unmeasured_fr = "La stabilité des réponses individuelles d’un ajustement à l’autre n’a pas été mesurée."
+        unmeasured_en = "The stability of individual answers from fit to fit has not been measured."
+        return Bilingual(
+            fr=f"Les résultats de chaque part tenue à l’écart sont donnés ci-dessus. {unmeasured_fr}{also_fr}",
+            en=f"Results of each held-out fold are given above. {unmeasured_en}{also_en}",
+        )
+    moved = found.difference.value
+    crossed_fr, crossed_en = (
+        " ; ".join(
+            f"{percent(each.value, language)} {cross} {percent(each.threshold, language)}"
+            for each in found.changed
+            if each.threshold is not None
+        )
+        for language, cross in CROSSING
+    )
+    return Bilingual(
+        fr=f"Les résultats de chaque part tenue à l’écart sont donnés ci-dessus. Ajusté {found.refits} fois sur d’autres cabinets, "
+        f"le modèle donne aux mêmes personnes une probabilité différente de {decimal(100 * moved, 1, 'fr')} point en moyenne ; "
+        f"{crossed_fr}.{also_fr}",
+        en=f"Results of each held-out fold are given above. Fitted {found.refits} times on other practices, the model gives the "
+        f"same people a probability that differs by {decimal(100 * moved, 1, 'en')} points on average; {crossed_en}.{also_en}",
     )
 
 

@@ -22,6 +22,7 @@ from features.language import (
 )
 from features.typography import COLON, NARROW, numeral, unit
 from training.committee import Bilingual
+from training.scales import RISK
 
 DAYS_A_YEAR: Final = 365.25
 
@@ -69,7 +70,13 @@ def _oldest(nodes: Iterable[Node]) -> Node | None:
     return Extreme("largest", ages) if len(ages) > 1 else ages[0] if ages else None
 
 
-def sentence(feature: Feature, value: float | None, contribution: float, years_ago: float | None = None) -> Bilingual:
+def sentence(
+    feature: Feature,
+    value: float | None,
+    contribution: float,
+    years_ago: float | None = None,
+    quantity: Bilingual = RISK,
+) -> Bilingual:
     """Return what a feature's value does to a patient's risk.
 
     Parameters
@@ -82,6 +89,8 @@ def sentence(feature: Feature, value: float | None, contribution: float, years_a
         What it adds to the log-odds of the event.
     years_ago
         Age in years of the measurement, None (or NaN) where it has none.
+    quantity
+        What the predicted probability is called, with its article.
 
     Examples
     --------
@@ -89,7 +98,7 @@ def sentence(feature: Feature, value: float | None, contribution: float, years_a
     >>> sentence(CARDIOVASCULAR["systolic"], 162, 0.3, 21 / 365.25).en
     'Systolic blood pressure 162 mmHg (3 weeks ago): raises the risk'
     """
-    effect = _effect(contribution)
+    effect = _effect(contribution, quantity)
     if value is None or math.isnan(value):
         fr, en = ("non renseigné", "not recorded") if feature.is_condition else ("non mesuré", "not measured")
         return Bilingual(fr=f"{feature.fr} {fr}{COLON['fr']} {effect.fr}", en=f"{feature.en} {en}: {effect.en}")
@@ -151,12 +160,12 @@ def _ago(years: float | None) -> tuple[str, str]:
     return f" (il y a {long.fr})", f" ({long.en} ago)"
 
 
-def _effect(contribution: float) -> Bilingual:
+def _effect(contribution: float, quantity: Bilingual) -> Bilingual:
     if contribution > 0:
-        return Bilingual(fr="augmente le risque", en="raises the risk")
+        return Bilingual(fr=f"augmente {quantity.fr}", en=f"raises {quantity.en}")
     if contribution < 0:
-        return Bilingual(fr="diminue le risque", en="lowers the risk")
-    return Bilingual(fr="sans effet sur le risque", en="no effect on the risk")
+        return Bilingual(fr=f"diminue {quantity.fr}", en=f"lowers {quantity.en}")
+    return Bilingual(fr=f"sans effet sur {quantity.fr}", en=f"no effect on {quantity.en}")
 
 
 def _number(value: float) -> str:

@@ -1,24 +1,21 @@
-"""One run of a study, from records to an approved bundle, all of it in MLflow. The only module here that imports it."""
+"""A study, run: from records to evidence, and from evidence to a bundle with its card; all of it told to MLflow."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import mlflow
-from mlflow.tracking import MlflowClient
+import pandas as pd
 
-from features.digests import digest, digest_folder
+from features.cohort import Members
+from features.digests import digest_folder
 from features.records import Records
 from features.store import FeatureStore, compute
-from training import artefact, card
-from training.audit import Audit, audit, with_pairs
+from training import artefact, card, tracking
+from training.audit import audit, with_pairs
 from training.card import ModelCard, render
 from training.committee import Bilingual, Decision, Ledger, Votes, demonstration_key
 from training.comparison import comparison_page
@@ -26,12 +23,38 @@ from training.console import Steps
 from training.drafting import Run, draft
 from training.explain import explain
 from training.measures import Estimate
-from training.models import CensoringWeighted
+from training.models import Learned, RiskModel
 from training.plots import figures
 from training.studies import Study
-from training.validate import Evidence, validate
+from training.tuning import Tuned
+from training.validate import Evidence, Predictions, refitted, validate
 
-STEPS = 7
+COMPARE_STEPS, TRAIN_STEPS = 3, 7
+REFITS = 10  # for the spread of importance
+UNKNOWN = "?"
+"""Region of people of whom none is recorded: they are held out together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What a comparison knows.
+
+    Attributes
+    ----------
+    members, X, groups
+        Who was in, their features, and the audit's groups they are in.
+    models
+        Not fitted: judging fits copies.
+    evidence, predictions
+        What was found, and the risks it rests on, which stay in memory.
+    """
+
+    members: Members
+    X: pd.DataFrame
+    groups: pd.DataFrame
+    models: Sequence[RiskModel]
+    evidence: Evidence
+    predictions: Predictions
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,43 @@ class Made:
     evidence: Evidence
 
 
+def compare(
+    study: Study,
+    records: Records,
+    folder: Path,
+    *,
+    only: Sequence[str] = (),
+    seed: int = 0,
+    resamples: int = 200,
+    redo: str | None = None,
+    steps: Steps | None = None,
+) -> Evidence:
+    """Judge a study's models on people none of them saw; log everything, and write ``comparison.html``.
+
+    Parameters
+    ----------
+    study, records
+        What is asked, of which records.
+    folder
+        Where features (``features/``) and the page are written.
+    only
+        Names of the models to judge; all by default. The comparator is always judged.
+    seed, resamples
+        Of models and splits; bootstrap replicates.
+    redo
+        Command that does it again, for the record.
+    steps
+        Where progress is shown.
+
+    Raises
+    ------
+    ValueError
+        If a name is not one of the study's models.
+    """
+    with tracking.tracked(study, redo):
+        return _compare(study, records, folder, only, seed, resamples, steps or Steps(COMPARE_STEPS)).evidence
+
+
 def run(
     study: Study,
     records: Records,
@@ -50,6 +110,7 @@ def run(
     seed: int = 0,
     resamples: int = 200,
     demonstration: bool = False,
+    redo: str | None = None,
     steps: Steps | None = None,
 ) -> Made:
     """Run a study: features, out-of-fold evidence, audit, explanation, card; log everything and register the model.
@@ -59,11 +120,14 @@ def run(
     study, records
         What is asked, of which records.
     folder
-        Where features (``features/``) and the bundle (``bundle/``) are written; the bundle is made anew.
+        Where features (``features/``), the page (``comparison.html``) and the bundle (``bundle/``) are written; the
+        bundle is made anew.
     seed, resamples
         Of models and splits; bootstrap replicates.
     demonstration
         Whether the demonstration key approves the card, which is then marked so everywhere.
+    redo
+        Command that does it again, for the record.
     steps
         Where progress is shown.
 
@@ -71,54 +135,25 @@ def run(
     -------
     Made
         The final card, as in the bundle, and the evidence it rests on.
+
+    Raises
+    ------
+    TypeError
+        If the study's candidate is not a learned model.
     """
-    steps = steps or Steps(STEPS)
-    with _mlflow_run(study) as run_id:
-        mlflow.log_params({"study": study.name, "seed": seed, "resamples": resamples, "demonstration": demonstration})
-        mlflow.set_tags({"vigie.study": study.name, "vigie.records": records.digest})
-        mlflow.set_tag("vigie.features", study.features.fingerprint)
-        mlflow.log_dict({"digest": digest(study.to_dict()), **study.to_dict()}, "study.json")
-
-        with steps(f"Who: cohort {study.cohort.name}, outcome {study.outcome.name}") as step:
-            members = study.cohort.members(records, study.outcome, step.progress)
-            people = members.index["patient"].nunique()
-            step.note(f"{people:,} people, {len(members.index):,} landmarks")
-        mlflow.set_tag("vigie.members", members.digest)
-
-        with steps(f"What was known: {len(study.features)} features") as step:
-            X = FeatureStore(folder / "features", records).frame(study.features, members.index, step.progress)
-            groups = study.groups(compute(study.sensitive, records, members.index))
-            step.note(f"{len(X):,} rows, fingerprint {study.features.fingerprint[:12]}")
-
-        models = study.models(seed)
-        with steps(f"What can be claimed: {', '.join(m.name for m in models)}, judged on people no model saw") as step:
-            evidence, predictions = validate(
-                study.name,
-                models,
-                X,
-                members.followup,
-                members.index,
-                study.splits,
-                study.outcome.horizon,
-                study.thresholds,
-                study.comparator,
-                resamples,
-                seed,
-                step.named_progress,
-                clusters=study.clusters,
-            )
-        _log_evidence(evidence)
-        comparison = comparison_page(evidence, study)
-        (folder / "comparison.html").write_text(comparison, encoding="utf-8")
-        mlflow.log_text(comparison, "comparison.html")
+    steps = steps or Steps(TRAIN_STEPS)
+    with tracking.tracked(study, redo) as run_id:
+        found = _compare(study, records, folder, (), seed, resamples, steps)
+        members, X = found.members, found.X
+        clusters = members.index[study.clusters].to_numpy()
 
         with steps(f"For whom: fairness audit of {study.candidate} by {', '.join(study.sensitive)}"):
-            found = audit(
-                predictions[study.candidate].to_numpy(),
+            audited = audit(
+                found.predictions[study.candidate].to_numpy(),
                 members.followup,
                 study.outcome.horizon,
-                with_pairs(groups),
-                members.index[study.clusters].to_numpy(),
+                with_pairs(found.groups),
+                clusters,
                 study.tolerances,
                 study.thresholds,
                 resamples,
@@ -126,11 +161,15 @@ def run(
             )
 
         with steps(f"Why: {study.candidate} fitted on everybody, explained"):
-            candidate = next(m for m in models if m.name == study.candidate)
-            if not isinstance(candidate, CensoringWeighted):
-                raise TypeError(f"{study.candidate} is not a learned model: choose another candidate")
-            candidate.fit_grouped(X, members.followup, members.index)
-            explanation = explain(candidate, X, study.features, seed=seed)
+            candidate = _fitted(study, found)
+            explanation = explain(
+                candidate,
+                X,
+                study.features,
+                seed=seed,
+                refits=refitted(candidate, X, members.followup, clusters, REFITS, seed),
+                groups=found.groups,
+            )
 
         bundle = folder / "bundle"
         with steps("What the committee reads: model card"):
@@ -138,7 +177,13 @@ def run(
                 shutil.rmtree(bundle)
             artefact.save(
                 artefact.Artefact(
-                    study.name, candidate, study.features, study.cohort.criteria, study.required, study.comparator
+                    study.name,
+                    candidate,
+                    study.features,
+                    study.cohort.criteria,
+                    study.required,
+                    study.comparator,
+                    study.scale,
                 ),
                 bundle / "model",
                 X,
@@ -151,8 +196,8 @@ def run(
                     X=X,
                     model=candidate,
                     model_digest=digest_folder(bundle / "model"),
-                    evidence=evidence,
-                    audit=found,
+                    evidence=found.evidence,
+                    audit=audited,
                     explanation=explanation,
                     run_id=run_id,
                     created_at=datetime.now(UTC).replace(microsecond=0, tzinfo=None),
@@ -160,70 +205,87 @@ def run(
                 )
             ).final()
             (bundle / "card.json").write_text(drawn_up.to_json(), encoding="utf-8")
-            for name, document in (("evidence", evidence), ("audit", found), ("explanation", explanation)):
+            for name, document in (("evidence", found.evidence), ("audit", audited), ("explanation", explanation)):
                 (bundle / f"{name}.json").write_text(document.to_json(), encoding="utf-8")
             decision = _demonstration_decision(drawn_up, bundle) if demonstration else None
             for language in card.LANGUAGES:
-                page = render(drawn_up, evidence, found, explanation, decision, language, final=True)
+                page = render(drawn_up, found.evidence, audited, explanation, decision, language, final=True)
                 (bundle / f"card.{language}.html").write_text(page, encoding="utf-8")
 
         with steps("For the record: MLflow"):
-            _log_audit(found)
-            for name, figure in figures(evidence, explanation).items():
-                mlflow.log_figure(figure, f"figures/{name}.svg")
-                mlflow.log_figure(figure, f"figures/{name}.png")
-            mlflow.set_tag("vigie.card", drawn_up.digest)
-            mlflow.log_artifacts(str(bundle), "bundle")
-            _register(study, run_id, drawn_up, approved=decision is not None)
-    return Made(drawn_up, evidence)
+            tracking.log_audit(audited)
+            tracking.log_figures(figures(found.evidence, explanation))
+            tracking.register(study, run_id, drawn_up, bundle, approved=decision is not None)
+    return Made(drawn_up, found.evidence)
 
 
-@contextmanager
-def _mlflow_run(study: Study) -> Iterator[str]:
-    """Begin a run, or go on with the one that ``mlflow run`` began."""
-    if "MLFLOW_RUN_ID" not in os.environ:
-        mlflow.set_experiment("vigie")
-    with mlflow.start_run() as active:
-        mlflow.set_tag("mlflow.runName", f"{study.name} {datetime.now(UTC):%Y-%m-%d %H:%M}")
-        yield str(active.info.run_id)
+def _compare(
+    study: Study, records: Records, folder: Path, only: Sequence[str], seed: int, resamples: int, steps: Steps
+) -> Compared:
+    """Make features and evidence, and log both."""
+    models = _asked(study, only, seed)
+    tracking.log_beginning(study, records, {"seed": seed, "resamples": resamples, "models": [m.name for m in models]})
+
+    with steps(f"Who: cohort {study.cohort.name}, outcome {study.outcome.name}") as step:
+        members = study.cohort.members(records, study.outcome, step.progress)
+        people = members.index["patient"].nunique()
+        step.note(f"{people:,} people, {len(members.index):,} landmarks")
+    tracking.log_members(members)
+
+    with steps(f"What was known: {len(study.read)} features") as step:
+        X = FeatureStore(folder / "features", records).frame(study.read, members.index, step.progress)
+        groups = study.groups(compute(study.sensitive, records, members.index))
+        index = members.index
+        if "region" in groups:
+            index = index.assign(region=groups["region"].fillna(UNKNOWN))
+        step.note(f"{len(X):,} rows, fingerprint {study.read.fingerprint[:12]}")
+
+    with steps(f"What can be claimed: {', '.join(m.name for m in models)}, judged on people no model saw") as step:
+        evidence, predictions = validate(
+            study.name,
+            models,
+            X,
+            members.followup,
+            index,
+            study.splits,
+            study.outcome.horizon,
+            study.thresholds,
+            study.comparator,
+            resamples,
+            seed,
+            step.named_progress,
+            clusters=study.clusters,
+            also=study.also,
+            also_of=() if only else (study.comparator, study.candidate),
+            rule=study.rule if not only else None,
+            robustness=study.robustness if not only else None,
+            predictors=len(study.features),
+        )
+    page = comparison_page(evidence, study)
+    (folder / "comparison.html").write_text(page, encoding="utf-8")
+    tracking.log_evidence(evidence, models, page)
+    return Compared(members, X, groups, models, evidence, predictions)
 
 
-def _log_evidence(evidence: Evidence) -> None:
-    """Log who was seen and, in a run of its own for each model, every estimate with its interval.
-
-    Models are then rows of one table in MLflow, with the same columns: a measure, and at thresholds ``.at_…_percent``;
-    ``minus_….`` is the difference to another model, on the people both can score.
-    """
-    counts = {name: getattr(evidence, name) for name in ("people", "landmarks", "events", "competing", "censored")}
-    mlflow.log_metrics({f"seen.{name}": float(n) for name, n in counts.items() if n is not None})
-    for model in evidence.models:
-        found = dict(pair for e in model.estimates for pair in _metrics(e))
-        for comparison in evidence.comparisons:
-            if comparison.model == model.name:
-                prefix = f"minus_{comparison.comparator}."
-                found |= {prefix + name: v for e in comparison.differences for name, v in _metrics(e)}
-        found |= {} if model.scored is None else {"scored": float(model.scored)}
-        with mlflow.start_run(run_name=model.name, nested=True):
-            mlflow.log_params({"study": evidence.study, "model": model.name})
-            mlflow.log_metrics(found)
+def _asked(study: Study, only: Sequence[str], seed: int) -> Sequence[RiskModel]:
+    """Return the study's models, or those asked for and the comparator."""
+    models = study.models(seed)
+    names = [model.name for model in models]
+    if unknown := [name for name in only if name not in names]:
+        raise ValueError(f"{study.name} has no model {', '.join(map(repr, unknown))}: choose among {', '.join(names)}")
+    return [model for model in models if not only or model.name in (*only, study.comparator)]
 
 
-def _metrics(e: Estimate) -> Iterator[tuple[str, float]]:
-    """Yield the names and values under which an estimate is logged."""
-    name = e.measure + (f".at_{100 * e.threshold:g}_percent" if e.threshold is not None else "")
-    for suffix, value in (("", e.value), (".low", e.low), (".high", e.high)):
-        if value == value:
-            yield name + suffix, value
-
-
-def _log_audit(found: Audit) -> None:
-    verdicts: dict[str, int] = {}
-    for attribute in found.attributes:
-        for group in attribute.groups:
-            for finding in group.findings:
-                if finding.verdict is not None:
-                    verdicts[finding.verdict] = verdicts.get(finding.verdict, 0) + 1
-    mlflow.log_metrics({f"audit.{verdict}": float(n) for verdict, n in verdicts.items()})
+def _fitted(study: Study, found: Compared) -> Learned:
+    """Return the candidate, fitted on everybody: of a search, what it found."""
+    candidate = next(model for model in found.models if model.name == study.candidate)
+    fitted = candidate.fit_grouped(found.X, found.members.followup, found.members.index)
+    if isinstance(fitted, Tuned):
+        tracking.log_trials(fitted)
+        fitted = fitted.model_
+    if not isinstance(fitted, Learned):
+        raise TypeError(f"{study.candidate} is not a learned model: choose another candidate")
+    return fitted
 
 
 def _demonstration_decision(drawn_up: ModelCard, bundle: Path) -> Decision:
@@ -244,35 +306,18 @@ def _demonstration_decision(drawn_up: ModelCard, bundle: Path) -> Decision:
     return Ledger(bundle / "ledger.jsonl").append(decision, demonstration_key()).decision
 
 
-def _register(study: Study, run_id: str, drawn_up: ModelCard, *, approved: bool) -> None:
-    """Register the bundle as a new version of the study's model; the alias ``approved`` follows approval alone."""
-    client = MlflowClient()
-    name = f"vigie-{study.name}"
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name, description=study.title.en)
-    version = client.create_model_version(
-        name,
-        source=f"{client.get_run(run_id).info.artifact_uri}/bundle",
-        run_id=run_id,
-        tags={"vigie.card": drawn_up.digest, "vigie.demonstration": json.dumps(drawn_up.identity.demonstration)},
-        description=f"Model card {drawn_up.digest[:12]}, {drawn_up.identity.model}",
-    )
-    if approved:
-        client.set_registered_model_alias(name, "approved", version.version)
-
-
 def headline(evidence: Evidence, study: Study) -> list[str]:
     """Return the lines a person reads at the end of a run: who was seen, and each model with intervals."""
     lines = [
         f"{_count(evidence.people)} people, {_count(evidence.landmarks)} landmarks, {_count(evidence.events)} events, "
-        f"{_count(evidence.competing)} other deaths, {_count(evidence.censored)} left before the horizon",
+        f"{_count(evidence.competing)} competing, {_count(evidence.censored)} left before the horizon",
         "",
-        f"{'':22}{'n':>8}  {'AUC':24}{'observed/expected':24}IPA",
+        f"{'':28}{'n':>8}  {'AUC':24}{'observed/expected':24}IPA",
     ]
     for model in evidence.models:
         found = {e.measure: e for e in model.estimates if e.threshold is None}
         cells = [_cell(found[measure]) for measure in ("auc", "observed_expected", "ipa") if measure in found]
-        lines.append(f"{model.name:22}{_count(model.scored):>8}  {''.join(f'{cell:24}' for cell in cells)}".rstrip())
+        lines.append(f"{model.name:28}{_count(model.scored):>8}  {''.join(f'{cell:24}' for cell in cells)}".rstrip())
     for comparison in evidence.comparisons:
         e = next((d for d in comparison.differences if d.measure == "auc"), None)
         if e is not None and comparison.model == study.candidate:

@@ -18,6 +18,7 @@ from training.artefact import Artefact, save
 from training.card import SECTIONS, ModelCard
 from training.committee import Decision, Ledger, Verdict, Votes
 from training.models import CensoringWeighted, gradient_boosting, logistic_regression
+from training.scales import ESC_2021
 from training.tree import to_tree
 from training.validate import ModelEvidence
 
@@ -58,6 +59,7 @@ def trained(model: CensoringWeighted, folder: Path) -> None:
         ADULTS_40_TO_79,
         REQUIRED_MEASUREMENTS,
         "score2",
+        ESC_2021,
     )
     save(artefact, folder, X)
 

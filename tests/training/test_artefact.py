@@ -16,10 +16,12 @@ from features.catalogue.concepts import SMOKING_STATUS
 from features.digests import canonical, digest_folder
 from features.feature_set import FeatureSet
 from features.language import age, latest
+from features.outcome import FollowUp
 from tests.training.people import HORIZON, features, followup
 from training.artefact import Artefact, UnusableModel, load, save
 from training.explain import explain
 from training.models import (
+    CensoringWeighted,
     CompetingCox,
     Recalibrated,
     StackedHazard,
@@ -29,6 +31,8 @@ from training.models import (
     stacked_logistic_regression,
 )
 from training.published.comparators import score2
+from training.scales import ESC_2021
+from training.validate import refitted
 
 X = features(2000)
 FOLLOWUP = followup(X)
@@ -52,6 +56,7 @@ def made(kind):
         ADULTS_40_TO_79,
         REQUIRED_MEASUREMENTS,
         "score2",
+        ESC_2021,
     )
 
 
@@ -108,7 +113,7 @@ def test_what_cannot_be_kept_or_explained_is_for_comparison_only(tmp_path):
     trees = LGBMClassifier(n_estimators=40, n_jobs=1, verbose=-1)
     changing = StackedHazard(trees, name="changing", title="").fit(X, FOLLOWUP)
     for model, why in ((published, "for comparison only: a Recalibrated of PublishedModel"), (changing, "change over")):
-        artefact = Artefact("study", model, CARDIOVASCULAR, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2")
+        artefact = Artefact("study", model, CARDIOVASCULAR, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2", ESC_2021)
         with pytest.raises(TypeError, match=why):
             save(artefact, tmp_path / "model", X)
         assert not (tmp_path / "model").exists()
@@ -124,7 +129,7 @@ def test_a_model_recalibrated_by_a_state_comes_back_the_same(tmp_path, monkeypat
     people = pd.DataFrame({"age": X["age"], "smoking": smoking})
     model = Recalibrated(logistic_regression(), "slope", by="smoking").fit_grouped(people, FOLLOWUP, INDEX)
     assert len(model.own_) >= 2
-    artefact = Artefact("study", model, features, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2")
+    artefact = Artefact("study", model, features, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2", ESC_2021)
     save(artefact, tmp_path / "model", people)
     np.testing.assert_array_equal(load(tmp_path / "model").model.risk(people, HORIZON), model.risk(people, HORIZON))
 
@@ -133,7 +138,7 @@ def test_another_format_is_refused(saved):
     _, folder = saved
     about = json.loads((folder / "model.json").read_bytes())
     (folder / "model.json").write_bytes(canonical(about | {"format": 1}))
-    with pytest.raises(UnusableModel, match="not of format 2"):
+    with pytest.raises(UnusableModel, match="not of format 3"):
         load(folder)
 
 
@@ -202,7 +207,7 @@ def test_a_model_folder_is_written_once(saved):
         save(artefact, folder, X)
 
 
-@pytest.mark.parametrize("kind", ["logistic_regression", "lightgbm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_shap_agrees_with_the_reasons_of_the_service(kind):
     explanation = explain(made(kind).model, X, CARDIOVASCULAR)
     assert explanation.additivity < 1e-6
@@ -211,6 +216,40 @@ def test_shap_agrees_with_the_reasons_of_the_service(kind):
     assert all(n >= 11 for item in explanation.dependence for n in item.n)
     again = type(explanation).from_json(explanation.to_json())
     assert again.to_json() == explanation.to_json()
+
+
+def test_importance_comes_with_its_spread_over_refits_and_effects_by_group():
+    model = made("lightgbm").model
+    groups = pd.DataFrame({"sex": np.where(X["female"] == 1, "female", "male"), "few": ["few"] * 5 + [None] * 1995})
+    refits = refitted(model, X, FOLLOWUP, INDEX["practice"], 8)
+    explanation = explain(model, X, CARDIOVASCULAR, refits=refits, groups=groups, rows=1500)
+    assert explanation.refits == 8
+    assert all(item.low <= item.high for item in explanation.importance)
+    age = explanation.importance[0]
+    assert 0 < age.low < age.mean_abs * 1.5
+    assert age.high > age.mean_abs * 0.7
+    by_group = {(each.attribute, each.group): each for each in explanation.groups}
+    assert set(by_group) == {("sex", "female"), ("sex", "male")}  # nobody is shown in a group of five
+    total = sum(each.n * each.effects["age"] for each in explanation.groups) / 1500
+    values = model.contributions(X.sample(1500, random_state=0))[1]["age"]
+    assert total == pytest.approx(values.mean(), abs=1e-9)
+
+
+def test_interactions_are_found_where_they_are_and_nowhere_else():
+    """Two features that matter only together, and a third that does not."""
+    random = np.random.default_rng(0)
+    frame = X.copy()
+    frame["smoker"], frame["diabetes"] = random.integers(0, 2, (2, len(X))).astype(float)
+    risk = np.where((frame["smoker"] == 1) & (frame["diabetes"] == 1), 0.8, 0.1)
+    cause = np.where(random.random(len(X)) < risk, 1, 0).astype(np.int8)
+    seen = FollowUp(np.where(cause == 1, 5.0, 10.0), cause, np.where(cause == 1, 0, 2).astype(np.int8), 10.0)
+    estimator = LGBMClassifier(n_estimators=30, num_leaves=6, verbose=-1, n_jobs=1)
+    model = CensoringWeighted(estimator, name="pair", title="pair", reads=["age", "smoker", "diabetes"]).fit(
+        frame, seen
+    )
+    first = explain(model, frame, CARDIOVASCULAR).interactions[0]
+    assert {first.feature, first.other} == {"smoker", "diabetes"}
+    assert explain(made("logistic_regression").model, X, CARDIOVASCULAR).interactions == ()
 
 
 def test_shap_values_that_do_not_add_up_are_not_reported(monkeypatch):

@@ -293,7 +293,7 @@ def test_a_learning_curve_ends_where_everything_is_learned_from(data: Data) -> N
 def test_impossible_robustness_is_refused(data: Data) -> None:
     with pytest.raises(ValueError, match=r"1 refits.*at least 1 practice"):
         Robustness(("share",), 1, (0,))
-    with pytest.raises(ValueError, match="robustness of 'other'"):
+    with pytest.raises(ValueError, match="robustness names 'other'"):
         validate("s", [Share()], *data, InternalExternal(), HORIZON, robustness=Robustness(("other",)))
 
 

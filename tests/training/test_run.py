@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
+from optuna.distributions import FloatDistribution
+from sklearn.linear_model import LogisticRegression
 
 from features.digests import digest_folder
 from features.records import Records
@@ -17,11 +20,38 @@ from features.sources.cohorts import framingham
 from features.synthetic import synthesise
 from training.card import ModelCard
 from training.committee import Ledger, demonstration_keys
-from training.run import headline, run
-from training.studies import CARDIOVASCULAR, FRAMINGHAM
+from training.models import CensoringWeighted
+from training.published.comparators import score2
+from training.run import compare, headline, run
+from training.studies import CARDIOVASCULAR, FRAMINGHAM, SCREENING_BREAST, Study
+from training.tuning import Tuned
+from training.validate import Rule
+
+LOGGED = (
+    "bundle",
+    "figures",
+    "study.json",
+    "comparison.html",
+    "evidence.json",
+    "attrition.json",
+    "features.html",
+    "environment.txt",
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 ROOT = Path(__file__).parents[2]
+
+
+def small(study: Study) -> Study:
+    """Return a study with three of its models, judged in one way: what else a run makes is the same."""
+    kept = {study.comparator, study.candidate, "logistic_regression"}
+    return dataclasses.replace(
+        study,
+        models=lambda seed: [model for model in study.models(seed) if model.name in kept],
+        also=(),
+        rule=Rule(),
+        robustness=None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +91,19 @@ def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
     experiment = tracking.get_run(version.run_id).info.experiment_id
     of_models = tracking.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{version.run_id}'")
     by_model = {child.info.run_name: child.data.metrics for child in of_models}
-    assert set(by_model) == {"score2", "logistic_regression", "lightgbm"}  # rows of one table, with the same columns
+    assert set(by_model) == {model.name for model in CARDIOVASCULAR.models(0)}  # rows of one table, the same columns
     assert by_model["lightgbm"]["auc"] == pytest.approx(auc.value, abs=1e-5)
-    for metrics in by_model.values():
+    for name in ("score2", "logistic_regression", "lightgbm", "lightgbm_full"):
+        metrics = by_model[name]
         assert metrics["auc.low"] < metrics["auc"] < metrics["auc.high"]
-    assert {"minus_score2.auc", "net_benefit.at_10_percent"} <= set(by_model["lightgbm"])
+    asked = {"minus_score2.auc", "net_benefit.at_10_percent", "by_region.auc", "by_period.observed_expected"}
+    assert asked <= set(by_model["lightgbm"])
+    settings = next(child for child in of_models if child.info.run_name == "lightgbm").data.params
+    assert settings["num_leaves"] == "4"
+    used = {each.dataset.name: each.dataset.digest for each in tracking.get_run(version.run_id).inputs.dataset_inputs}
+    assert used["records"] == records.digest[:36]
     paths = {f.path for f in tracking.list_artifacts(version.run_id)}
-    assert {"bundle", "figures", "study.json", "comparison.html"} <= paths
+    assert set(LOGGED) <= paths
     assert (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not list(tmp_path.rglob("*.pkl"))
     assert "lightgbm" in "\n".join(headline(made.evidence, CARDIOVASCULAR))
@@ -75,7 +111,7 @@ def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
 
 def test_two_runs_give_the_same_bytes(records, tracking, tmp_path):
     for name in ("one", "two"):
-        run(CARDIOVASCULAR, records, tmp_path / name, resamples=5)
+        run(small(CARDIOVASCULAR), records, tmp_path / name, resamples=5)
     one, two = (tmp_path / name / "bundle" for name in ("one", "two"))
     assert digest_folder(one / "model") == digest_folder(two / "model")
     for name in ("evidence", "audit", "explanation"):
@@ -88,16 +124,27 @@ def test_a_real_cohort(shared, tracking, tmp_path):
     made = run(FRAMINGHAM, records, tmp_path / "out", resamples=20, demonstration=True)
     assert made.evidence.people == 4215
     models = {m.name: {e.measure: e for e in m.estimates} for m in made.evidence.models}
-    assert set(models) == {"score2", "framingham_2008", "logistic_regression", "lightgbm"}
+    assert set(models) == {model.name for model in FRAMINGHAM.models(0)}
     for name in ("logistic_regression", "lightgbm"):
         assert 0.72 < models[name]["auc"].value < 0.80
         assert 0.9 < models[name]["observed_expected"].value < 1.1
     assert models["score2"]["auc"].low > 0.65
 
 
-def test_the_command_line_says_what_is_missing():
+def test_the_command_line_says_what_is_missing(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "training", "run", "--source", "framingham", "--path", "nowhere.csv"],
+        [
+            sys.executable,
+            "-m",
+            "training",
+            "train",
+            "--study",
+            FRAMINGHAM.name,
+            "--path",
+            "nowhere.csv",
+            "--folder",
+            tmp_path,
+        ],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -109,8 +156,52 @@ def test_the_command_line_says_what_is_missing():
     assert "exit codes" in helped.stdout
 
 
+def test_a_comparison_registers_nothing(records, tracking, tmp_path):
+    evidence = compare(
+        SCREENING_BREAST, records, tmp_path / "out", only=["due_date"], resamples=5, redo="python -m training …"
+    )
+    assert [model.name for model in evidence.models] == ["last_participations", "due_date"]
+    assert (tmp_path / "out" / "comparison.html").exists()
+    experiment = tracking.get_experiment_by_name("vigie-screening-breast")
+    (parent,) = (
+        found
+        for found in tracking.search_runs([experiment.experiment_id])
+        if "mlflow.parentRunId" not in found.data.tags
+    )
+    assert parent.data.tags["vigie.redo"] == "python -m training …"
+    assert tracking.search_registered_models() == []
+    with pytest.raises(ValueError, match=r"no model 'lightgmb': choose among last_participations, due_date"):
+        compare(SCREENING_BREAST, records, tmp_path / "out", only=["lightgmb"])
+
+
+def test_a_search_leaves_its_trials_and_what_it_found(records, tracking, tmp_path):
+    def models(seed):
+        tuned = Tuned(
+            lambda settings: CensoringWeighted(
+                LogisticRegression(C=settings["C"], max_iter=1000, random_state=seed),
+                name="tuned",
+                title="tuned",
+                reads=["age", "female"],
+            ),
+            {"C": FloatDistribution(0.01, 10, log=True)},
+            name="tuned",
+            title="tuned",
+            trials=3,
+        )
+        return (score2(), tuned)
+
+    features = CARDIOVASCULAR.features.only("age", "female")
+    study = dataclasses.replace(
+        CARDIOVASCULAR, features=features, models=models, candidate="tuned", also=(), rule=Rule(), robustness=None
+    )
+    made = run(study, records, tmp_path / "out", resamples=5)
+    logged = tracking.get_run(made.card.traceability.mlflow_run_id)
+    assert float(logged.data.params["tuned.C"]) > 0
+    assert [f.path for f in tracking.list_artifacts(logged.info.run_id, "trials")] == ["trials/tuned.csv"]
+
+
 def test_figures_and_cards_name_no_patient(records, tracking, tmp_path):
-    run(CARDIOVASCULAR, records, tmp_path / "out", resamples=5, demonstration=True)
+    run(small(CARDIOVASCULAR), records, tmp_path / "out", resamples=5, demonstration=True)
     patients = {p for shard in records for p in shard.patients}
     text = "".join(f.read_text("utf-8") for f in (tmp_path / "out" / "bundle").glob("*.json"))
     assert not [p for p in patients if f'"{p}"' in text]

@@ -7,6 +7,7 @@ is what statisticians compare them with; `Recalibrated` wraps any model.
 from training.models.base import Floats, Learned, RiskModel
 from training.models.censoring_weighted import CensoringWeighted, Shape
 from training.models.competing_cox import CauseSpecificHazard, CompetingCox
+from training.models.group_incidence import GroupIncidence
 from training.models.recalibrated import Curve, Line, Method, Recalibrated
 from training.models.stacked_hazard import StackedHazard
 from training.models.standard import (
@@ -22,6 +23,7 @@ __all__ = [
     "CompetingCox",
     "Curve",
     "Floats",
+    "GroupIncidence",
     "Learned",
     "Line",
     "Method",

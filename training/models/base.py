@@ -24,6 +24,8 @@ class RiskModel(ABC):
         Short identifier, unique within a study, such as ``"score2"``.
     title
         What a reader sees, such as ``"SCORE2 / SCORE2-OP (ESC 2021, low-risk region)"``.
+    reads
+        Columns it learns from; None for all it is given.
     states
         Names of the states a person may be in, in the order of `incidence`'s second axis. The first is always free of
         any event, the second the event of interest; a model that knows competing events has a third.
@@ -31,6 +33,7 @@ class RiskModel(ABC):
 
     name: str
     title: str
+    reads: tuple[str, ...] | None = None
     states: ClassVar[tuple[str, ...]] = ("event_free", "event", "competing")
 
     @abstractmethod
@@ -84,6 +87,12 @@ class Learned(RiskModel):
 
     horizon_: float
     features_: list[str]
+
+    def _begin(self, X: pd.DataFrame, followup: FollowUp) -> pd.DataFrame:
+        """Note the horizon and the features it is fitted for, and return the columns it learns from."""
+        self.horizon_ = followup.horizon
+        self.features_ = list(X.columns if self.reads is None else self.reads)
+        return self._features(X)
 
     def contributions(self, X: pd.DataFrame) -> tuple[float, pd.DataFrame]:
         """Return what each feature adds to `explained`, exactly.

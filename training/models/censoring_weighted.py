@@ -26,7 +26,7 @@ class CensoringWeighted(Nested):
 
     Parameters
     ----------
-    estimator, name, title, competing
+    estimator, name, title, competing, reads
         See `training.models.nested.Nested`.
 
     References
@@ -38,8 +38,7 @@ class CensoringWeighted(Nested):
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
         """Learn from features and follow-up; raise ValueError unless events and non-events are both there."""
-        self.horizon_ = followup.horizon
-        self.features_ = list(X.columns)
+        X = self._begin(X, followup)
         weights = censoring_weights(followup, self.horizon_)
         known = weights > 0
         self._learn(X[known], followup.cause[known], weights[known])

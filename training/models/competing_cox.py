@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -46,17 +46,18 @@ class CompetingCox(Learned):
         penalty: float = 1.0,
         name: str = "competing_cox",
         title: str = "Modèles de Cox par cause / Cause-specific Cox models",
+        reads: Iterable[str] | None = None,
     ) -> None:
         self.penalty = penalty
         self.name = name
         self.title = title
+        self.reads = None if reads is None else tuple(reads)
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
         """Learn from features and follow-up; raise ValueError if nobody has the event."""
         if not (followup.cause == EVENT).any():
             raise ValueError(f"{self.name}: to learn, some landmarks must be followed by the event")
-        self.horizon_ = followup.horizon
-        self.features_ = list(X.columns)
+        X = self._begin(X, followup)
         self.bounds_ = np.linspace(0, self.horizon_, self.STEPS + 1)
         self.preparation_ = preparation().fit(X)
         columns = np.asarray(self.preparation_.transform(X))

@@ -5,6 +5,7 @@ States sum to one by construction, whatever the classifiers are, and constraints
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,27 @@ class Nested(Learned):
     competing
         Classifier of the competing event; another copy of ``estimator`` by default. Directions are declared for the
         event, so an estimator constrained to them wants one here that is not.
+    reads
+        Columns it learns from; all by default.
     """
 
     event_: Any
     competing_: Any | None
 
-    def __init__(self, estimator: Any, *, name: str, title: str, competing: Any | None = None) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        name: str,
+        title: str,
+        competing: Any | None = None,
+        reads: Iterable[str] | None = None,
+    ) -> None:
         self.estimator = estimator
         self.name = name
         self.title = title
         self.competing = competing
+        self.reads = None if reads is None else tuple(reads)
 
     def _learn(self, X: pd.DataFrame, cause: npt.NDArray[np.int8], weights: Floats) -> None:
         """Fit both classifiers; raise ValueError unless events and people free of both are there."""

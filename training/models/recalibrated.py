@@ -98,6 +98,8 @@ class Recalibrated(Learned):
         self.method: Method = method
         self.by = by
         self.split = split or InternalExternal(by="practice", folds=5)
+        reads: Sequence[str] | None = getattr(model, "features", model.reads)  # a published score says what it reads
+        self.reads = None if reads is None else (*reads, *([by] if by else []))
         (fr, en), (par, each) = TITLES[method], (f", par {by}", f", by {by}") if by else ("", "")
         self.name = f"{model.name}_recalibrated_{method}{f'_by_{by}' if by else ''}"
         self.title = f"{model.title}, recalibré ({fr}{par}) / recalibrated ({en}{each})"
@@ -115,8 +117,7 @@ class Recalibrated(Learned):
             If the column ``by`` is absent, the split is impossible, or there is nothing to learn from: no events or
             nothing else among the people held out, or nobody followed to the horizon.
         """
-        self.horizon_ = followup.horizon
-        self.features_ = list(X.columns)
+        X = self._begin(X, followup)
         inner = self._inner(X)
         risk = np.full(len(X), np.nan)
         for _, train, test in self.split.split(index):

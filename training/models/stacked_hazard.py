@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
@@ -35,7 +35,7 @@ class StackedHazard(Nested):
 
     Parameters
     ----------
-    estimator, name, title, competing
+    estimator, name, title, competing, reads
         See `training.models.nested.Nested`. The column ``years_since_landmark`` comes last: an estimator that should
         not take its effect as a straight line must encode it.
     intervals
@@ -69,6 +69,7 @@ class StackedHazard(Nested):
         name: str,
         title: str,
         competing: Any | None = None,
+        reads: Iterable[str] | None = None,
         intervals: int = 10,
         person_periods: int = 1_000_000,
         seed: int = 0,
@@ -77,7 +78,7 @@ class StackedHazard(Nested):
             raise ValueError(
                 f"{name}: {intervals} intervals and {person_periods} person-periods: give at least 1 of each"
             )
-        super().__init__(estimator, name=name, title=title, competing=competing)
+        super().__init__(estimator, name=name, title=title, competing=competing, reads=reads)
         self.intervals = intervals
         self.person_periods = person_periods
         self.seed = seed
@@ -93,8 +94,7 @@ class StackedHazard(Nested):
         """
         if SINCE in X.columns:
             raise ValueError(f"{self.name}: a feature is called {SINCE!r}, which is the time's name: rename it")
-        self.horizon_ = followup.horizon
-        self.features_ = list(X.columns)
+        X = self._begin(X, followup)
         self.bounds_ = np.linspace(0, self.horizon_, self.intervals + 1)
         stack = PersonPeriods.of(followup, self.bounds_, self.name)
         stack = stack.thinned(self.person_periods, self.LEAST_SHARE, self.seed)
@@ -134,7 +134,11 @@ class StackedHazard(Nested):
 
     def explained(self, X: pd.DataFrame) -> Floats:
         """Return the log-odds of the event in the first interval, shape ``(n,)``."""
-        return log_odds(self._shares(self._at(self._features(X), self.bounds_[0]))[0])
+        return log_odds(self._shares(self.at_first(X))[0])
+
+    def at_first(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return what the classifiers read of people in the first interval: features and, last, its beginning."""
+        return self._at(self._features(X), self.bounds_[0])
 
     @staticmethod
     def _at(X: pd.DataFrame, since: float | Floats) -> pd.DataFrame:

@@ -17,13 +17,15 @@ from training.models.preparation import preparation
 from training.models.stacked_hazard import SINCE, StackedHazard
 
 
-def logistic_regression(seed: int = 0) -> CensoringWeighted:
+def logistic_regression(features: FeatureSet | None = None, seed: int = 0) -> CensoringWeighted:
     """Return the standard linear model: median imputation with an indicator, scaling, ridge-penalised logistic."""
     pipeline = make_pipeline(*(step for _, step in preparation().steps), _logistic(seed))
-    return CensoringWeighted(pipeline, name="logistic_regression", title="Régression logistique / Logistic regression")
+    return CensoringWeighted(
+        pipeline, name="logistic_regression", title="Régression logistique / Logistic regression", reads=features
+    )
 
 
-def stacked_logistic_regression(seed: int = 0) -> StackedHazard:
+def stacked_logistic_regression(features: FeatureSet | None = None, seed: int = 0) -> StackedHazard:
     """Return the linear model of hazards: prepared as `logistic_regression` is, each interval with its own level."""
     columns = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), [SINCE]),
@@ -34,19 +36,23 @@ def stacked_logistic_regression(seed: int = 0) -> StackedHazard:
         make_pipeline(columns, _logistic(seed)),
         name="stacked_logistic_regression",
         title="Régression logistique par intervalle / Logistic regression by interval",
+        reads=features,
         seed=seed,
     )
 
 
-def gradient_boosting(features: FeatureSet, seed: int = 0) -> CensoringWeighted:
+def gradient_boosting(
+    features: FeatureSet, seed: int = 0, *, name: str = "lightgbm", title: str = "LightGBM"
+) -> CensoringWeighted:
     """Return small boosted trees, monotone in each feature whose direction is declared."""
     # A leaf of 100 also keeps any leaf from standing for fewer than 11 people.
     classifier = _trees(seed, min_child_samples=100)
     return CensoringWeighted(
         clone(classifier).set_params(monotone_constraints=_directions(features)),
-        name="lightgbm",
-        title="LightGBM",
+        name=name,
+        title=title,
         competing=classifier,
+        reads=features,
     )
 
 
@@ -63,6 +69,7 @@ def stacked_gradient_boosting(features: FeatureSet, seed: int = 0) -> StackedHaz
         name="stacked_lightgbm",
         title="LightGBM par intervalle / LightGBM by interval",
         competing=classifier,
+        reads=features,
         seed=seed,
     )
 

@@ -384,3 +384,7 @@ def _name(region: str) -> str:
 def _abroad(fr: str, en: str) -> str:
     """Return for which country a score was made, and that it was not made for this one."""
     return f"{fr}, non recalé pour la France / {en}, not recalibrated for France"
+
+
+SHOWN: Final = {model.name: model for model in (score2(), framingham_2008())}
+"""Scores whose answer is shown beside a model's, where a study names one as its comparator."""

@@ -1,16 +1,12 @@
-"""What only people can say about each study: the authored part of its model card, in French and English."""
+"""The authored part of the cardiovascular cards."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from training.card import AuthoredFields, NotApplicable, SignOff
+from training.card import AuthoredFields, SignOff
 from training.committee import Bilingual
-
-
-def _not_applicable(fr: str, en: str) -> NotApplicable:
-    return NotApplicable(reason=Bilingual(fr=fr, en=en))
-
+from training.statements.common import not_applicable
 
 CARDIOVASCULAR = AuthoredFields(
     plain_purpose=Bilingual(
@@ -132,7 +128,7 @@ CARDIOVASCULAR = AuthoredFields(
         fr="Entraînement et validation : quelques minutes sur deux cœurs de processeur. Une réponse : quelques millisecondes.",
         en="Training and validation: a few minutes on two processor cores. An answer: a few milliseconds.",
     ),
-    legal_basis=_not_applicable(
+    legal_basis=not_applicable(
         "Données synthétiques : aucune personne n’est concernée. Un usage réel demande une base légale et l’avis "
         "préalable du comité scientifique et éthique.",
         "Synthetic data: nobody is concerned. Real use needs a legal basis and the prior opinion of the scientific and "
@@ -146,9 +142,9 @@ CARDIOVASCULAR = AuthoredFields(
         "calculation decides nothing. You may ask to see the data used and the result, and you may object, without any "
         "consequence for your care (art. L. 4001-3 of the French public-health code).",
     ),
-    funding=_not_applicable("Aucun financement dédié.", "No dedicated funding."),
+    funding=not_applicable("Aucun financement dédié.", "No dedicated funding."),
     conflicts_of_interest=Bilingual(fr="Aucun lien d’intérêts déclaré.", en="No conflict of interest declared."),
-    involvement=_not_applicable(
+    involvement=not_applicable(
         "Démonstration sur données synthétiques : ni patients ni médecins n’ont encore été associés ; c’est requis avant "
         "toute étude réelle.",
         "Demonstration on synthetic data: neither patients nor practitioners have been involved yet; this is required "
@@ -156,9 +152,9 @@ CARDIOVASCULAR = AuthoredFields(
     ),
     openness=Bilingual(
         fr="Code ouvert (Apache-2.0) ; données synthétiques reproductibles par leur graine ; définitions de l’étude dans "
-        "training/studies.py.",
+        "training/studies/.",
         en="Open code (Apache-2.0); synthetic data reproducible from their seed; the study’s definitions are in "
-        "training/studies.py.",
+        "training/studies/.",
     ),
     references=Bilingual(
         fr="SCORE2 : doi:10.1093/eurheartj/ehab309. SCORE2-OP : doi:10.1093/eurheartj/ehab312. ESC 2021 : "
@@ -169,6 +165,51 @@ CARDIOVASCULAR = AuthoredFields(
     tests_signed_off=SignOff(
         responsible="Suite de tests automatique / automated test suite", signed_on=date(2026, 11, 24)
     ),
+)
+
+CARDIOVASCULAR_5_YEARS = CARDIOVASCULAR.model_copy(
+    update={
+        "plain_purpose": Bilingual(
+            fr="Ce modèle estime, pour une personne de 40 à 79 ans suivie en médecine générale et sans maladie "
+            "cardiovasculaire connue, la probabilité d’un infarctus, d’un accident vasculaire cérébral ou d’un décès "
+            "cardiovasculaire dans les cinq ans, pour aider le médecin à discuter de prévention.",
+            en="For a person aged 40 to 79 followed in general practice and without known cardiovascular disease, this "
+            "model estimates the probability of a heart attack, a stroke or a cardiovascular death within five years, "
+            "to help the doctor discuss prevention.",
+        ),
+        "clinical_context": Bilingual(
+            fr="Les scores publiés annoncent un risque à dix ans. À cinq ans, l’échéance est plus proche de la décision et "
+            "le suivi observé plus complet ; aucun score européen n’y est publié, et aucune catégorie de l’ESC n’y "
+            "correspond.",
+            en="Published scores give a ten-year risk. Five years are nearer to the decision and follow-up is more "
+            "complete; no European score is published for them, and no ESC category corresponds.",
+        ),
+        "intended_use": Bilingual(
+            fr="Informer une discussion de prévention primaire en consultation, à côté de SCORE2 et du jugement du médecin ; "
+            "il ne déclenche rien de lui-même.",
+            en="To inform a discussion of primary prevention in a consultation, beside SCORE2 and the doctor’s judgement; "
+            "it triggers nothing by itself.",
+        ),
+        "how_to_use": Bilingual(
+            fr="Lire le risque, les raisons et les données manquantes. Ne pas le comparer à un risque à dix ans : il est "
+            "plus petit par construction.",
+            en="Read the risk, the reasons and the missing data. Do not compare it with a ten-year risk: it is smaller by "
+            "construction.",
+        ),
+        "threshold_rationale": Bilingual(
+            fr="2,5 % et 5 % : la moitié des bornes de l’ESC à dix ans entre 50 et 69 ans, fixées avant l’analyse ; elles "
+            "n’ont pas de valeur de recommandation.",
+            en="2.5% and 5%: half of the ESC’s ten-year bounds between 50 and 69 years, set before the analysis; they have "
+            "no standing as a guideline.",
+        ),
+        "interpretation": Bilingual(
+            fr="Les données sont synthétiques : les résultats montrent que la méthode retrouve une vérité connue, non ce que "
+            "le modèle vaudrait en France. Le modèle de comparaison est une régression logistique sur les mêmes "
+            "variables.",
+            en="The data are synthetic: results show that the method recovers a known truth, not what the model would be "
+            "worth in France. The model compared with is a logistic regression on the same features.",
+        ),
+    }
 )
 
 FRAMINGHAM = CARDIOVASCULAR.model_copy(
@@ -195,7 +236,7 @@ FRAMINGHAM = CARDIOVASCULAR.model_copy(
             fr="L’événement est celui que déclare le jeu d’enseignement (colonne CVD) : 130 des 369 événements à dix ans après le premier examen ne coïncident avec aucun infarctus, décès coronarien ni accident vasculaire cérébral daté (86 sont des premiers angors), et 24 infarctus hospitaliers n’y figurent pas. Le cholestérol HDL n’a été mesuré qu’au troisième examen : SCORE2 et Framingham 2008 ne répondent que pour lui.",
             en="The event is the one the teaching set declares (column CVD): 130 of the 369 events within ten years of the first examination fall on no dated infarction, coronary death or stroke (86 are first anginas), and 24 hospital infarctions are not among them. HDL cholesterol was measured at the third examination only: SCORE2 and Framingham 2008 answer for it alone.",
         ),
-        "legal_basis": _not_applicable(
+        "legal_basis": not_applicable(
             "Jeu d’enseignement diffusé avec l’accord du NHLBI, variables modifiées pour l’anonymat.",
             "Teaching data set distributed with NHLBI’s permission, variables altered for anonymity.",
         ),

@@ -17,6 +17,7 @@ from training.validate.robustness import (
     Stability,
     StabilityGroup,
     learning_curve,
+    refitted,
     stability,
 )
 from training.validate.sample_size import Development, Precision, development_needs, validation_needs
@@ -50,6 +51,7 @@ __all__ = [
     "learning_curve",
     "out_of_fold",
     "reclassification",
+    "refitted",
     "stability",
     "validate",
     "validation_needs",

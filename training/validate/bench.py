@@ -138,8 +138,9 @@ class Bench:
         )
 
     def rank(self, risks: Mapping[str, Floats], tested: Positions, rule: Rule) -> Ranking | None:
-        """Return the models in order, on the rows that all of them score; None unless two score the same rows."""
-        scored = {name: ~np.isnan(risk[tested]) for name, risk in risks.items()}
+        """Return the models of a rule in order, on the rows all of them score; None unless two score the same rows."""
+        ranked = rule.models or tuple(risks)
+        scored = {name: ~np.isnan(risks[name][tested]) for name in ranked}
         able = [name for name, rows in scored.items() if rows.any()]
         if len(able) < 2:
             return None

@@ -27,6 +27,9 @@ class Rule:
         giving other risks than it believes.
     tolerances
         By measure, the interval the value must lie in for a model to be eligible.
+    models
+        Which models are ranked; all of them if empty. They are compared on the rows that all of these score: a model
+        that answers few people leaves few rows to the others.
 
     Raises
     ------
@@ -38,6 +41,7 @@ class Rule:
     tolerances: Mapping[str, tuple[float, float]] = field(
         default_factory=lambda: {"observed_expected": (0.8, 1.25), "calibration_slope": (0.8, 1.2)}
     )
+    models: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         faults = [f"unknown measure {name!r}" for name in (self.measure, *self.tolerances) if name not in MEASURES]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from training.models import RiskModel
 from training.splits import Fold, Split
 from training.survival import Floats, close
 from training.validate.predicting import Progress, out_of_fold
+
+Model = TypeVar("Model", bound=RiskModel)
 
 LEARNED: Final = ("auc", "observed_expected", "calibration_slope", "ipa")
 GROUPS: Final = 10
@@ -138,6 +140,20 @@ class LearningCurve:
     points: tuple[LearningPoint, ...]
 
 
+def refitted(
+    model: Model, X: pd.DataFrame, followup: FollowUp, clusters: npt.ArrayLike, refits: int, seed: int = 0
+) -> Iterator[Model]:
+    """Yield copies of a model, each fitted on as many clusters as there are, drawn with replacement."""
+    labels, cluster = np.unique(np.asarray(clusters), return_inverse=True)
+    order = np.argsort(cluster, kind="stable")
+    bounds = np.searchsorted(cluster[order], np.arange(len(labels) + 1))
+    random = np.random.default_rng(seed)
+    for _ in range(refits):
+        drawn = random.integers(0, len(labels), len(labels))
+        rows = np.concatenate([order[bounds[each] : bounds[each + 1]] for each in drawn])
+        yield copy.deepcopy(model).fit(X.iloc[rows], followup[rows])
+
+
 def stability(
     model: RiskModel,
     X: pd.DataFrame,
@@ -171,19 +187,13 @@ def stability(
     Stability
         On the rows that the model itself gives a risk to. Memory does not grow with the refits.
     """
-    labels, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    order = np.argsort(cluster, kind="stable")
-    bounds = np.searchsorted(cluster[order], np.arange(len(labels) + 1))
     original = copy.deepcopy(model).fit(X, followup).risk(X, horizon)
     scored = np.flatnonzero(np.isfinite(original))
     original, asked = original[scored], X.iloc[scored]
-    random = np.random.default_rng(seed)
     apart = np.zeros(len(scored))
     mean, changed = np.full(refits, np.nan), np.full((refits, len(thresholds)), np.nan)
-    for refit in range(refits):
-        drawn = random.integers(0, len(labels), len(labels))
-        rows = np.concatenate([order[bounds[each] : bounds[each + 1]] for each in drawn])
-        risk = copy.deepcopy(model).fit(X.iloc[rows], followup[rows]).risk(asked, horizon)
+    for refit, again in enumerate(refitted(model, X, followup, clusters, refits, seed)):
+        risk = again.risk(asked, horizon)
         difference = np.abs(risk - original)
         apart += difference / refits
         mean[refit] = difference.mean()

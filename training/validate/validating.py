@@ -39,8 +39,10 @@ def validate(
     decision_range: Sequence[float] = DECISION_RANGE,
     clusters: str = "practice",
     also: Sequence[Split] = (),
+    also_of: Sequence[str] = (),
     rule: Rule | None = None,
     robustness: Robustness | None = None,
+    predictors: int | None = None,
 ) -> tuple[Evidence, Predictions]:
     """Hold people out, predict them, and say what it shows.
 
@@ -71,10 +73,14 @@ def validate(
         for a cohort of one centre, where somebody may have several landmarks.
     also
         Other ways to hold people out, judged beside: by region, by period.
+    also_of
+        Names of the models judged so, each of which is fitted that many times more; all of them if empty.
     rule
         How the best model is chosen; `Rule` by default.
     robustness
         Which models are fitted many times more, to see how much they depend on whom they learned from.
+    predictors
+        Features of the model that is developed, for the sample size it takes; all of ``X`` by default.
 
     Returns
     -------
@@ -85,8 +91,8 @@ def validate(
     Raises
     ------
     ValueError
-        If the comparator or a model of the robustness is not among the models, the tested landmarks lie in fewer
-        than two clusters, or an argument is impossible (as `out_of_fold` and `estimate`).
+        If the comparator or a model of the robustness or of the rule is not among the models, the tested landmarks lie
+        in fewer than two clusters, or an argument is impossible (as `out_of_fold` and `estimate`).
 
     Notes
     -----
@@ -95,9 +101,14 @@ def validate(
     names = [model.name for model in models]
     if comparator is not None and comparator not in names:
         raise ValueError(f"comparator {comparator!r} is not one of the models: {', '.join(names)}")
-    absent = [name for name in (robustness.models if robustness else ()) if name not in names]
-    if absent:
-        raise ValueError(f"robustness of {', '.join(map(repr, absent))}, not one of the models: {', '.join(names)}")
+    rule = rule or Rule()
+    for what, asked in (
+        ("robustness", robustness.models if robustness else ()),
+        ("the rule", rule.models),
+        ("also_of", also_of),
+    ):
+        if absent := [name for name in asked if name not in names]:
+            raise ValueError(f"{what} names {', '.join(map(repr, absent))}, not one of the models: {', '.join(names)}")
     columns_of(None, [*thresholds, *decision_range])
     closed = close(followup, horizon)
     folds = _tests(splits, index)
@@ -111,7 +122,7 @@ def validate(
         judged.append(bench.judge(model, X, risks[model.name], tested, folds, decision_range))
         if progress is not None:
             progress(f"{model.name}, judged", done, len(models))
-    asked = [model for model in models if robustness is not None and model.name in robustness.models]
+    refitted = [model for model in models if robustness is not None and model.name in robustness.models]
     evidence = Evidence(
         study=name,
         horizon=horizon,
@@ -130,12 +141,15 @@ def validate(
             for other in names
             if comparator is not None and other != comparator
         ),
-        development=_development(X, closed, index),
-        schemes=tuple(_scheme(bench, other, models, X, followup, index, progress) for other in also),
-        ranking=bench.rank(risks, tested, rule or Rule()),
+        development=_development(predictors or X.shape[1], closed, index),
+        schemes=tuple(
+            _scheme(bench, other, [m for m in models if not also_of or m.name in also_of], X, followup, index, progress)
+            for other in also
+        ),
+        ranking=bench.rank(risks, tested, rule),
         stability=tuple(
             stability(model, X, followup, horizon, bench.clusters, thresholds, robustness.refits, seed, progress)
-            for model in asked
+            for model in refitted
             if robustness is not None and robustness.refits
         ),
         learning=tuple(
@@ -152,7 +166,7 @@ def validate(
                 progress,
                 clusters=clusters,
             )
-            for model in asked
+            for model in refitted
             if robustness is not None and robustness.sizes
         ),
     )
@@ -216,7 +230,7 @@ def _scheme(
     return Scheme(splits.describe(), tuple(each for each in judged if each is not None))
 
 
-def _development(X: pd.DataFrame, closed: FollowUp, index: pd.DataFrame) -> Development | None:
+def _development(predictors: int, closed: FollowUp, index: pd.DataFrame) -> Development | None:
     """Return whether there are people enough to learn from; None without an event."""
     had_event = closed.cause == EVENT
     people = index["patient"].nunique()
@@ -226,7 +240,7 @@ def _development(X: pd.DataFrame, closed: FollowUp, index: pd.DataFrame) -> Deve
     return develop(
         people,
         int(index["patient"][had_event].nunique()),
-        X.shape[1],
+        predictors,
         rate=float(had_event.sum()) / years,
         mean_followup=years / len(closed),
         horizon=closed.horizon,
