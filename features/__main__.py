@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add_check(commands.add_parser("check", help="verify a store and say what is wrong with it"))
     add_profile(commands.add_parser("profile", help="write a page about the quality of a store's data"))
     add_purge(commands.add_parser("purge", help="take out what is too old, or people who object"))
-    add_export(commands.add_parser("export", help="write a store as a MEDS data set"))
+    add_export(commands.add_parser("export", help="write a store as a MEDS, OMOP or FHIR data set"))
     add_build(commands.add_parser("build", help="compute features of the catalogue"))
     add_describe(commands.add_parser("describe", help="print what the features of a set are"))
     return parser

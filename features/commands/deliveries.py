@@ -16,8 +16,10 @@ from features.privacy import Objections
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.sources.fhir import FHIR
+from features.sources.fhir.writing import write_fhir
 from features.sources.meds import MEDS, write_meds
 from features.sources.omop import OMOP
+from features.sources.omop.writing import write_omop
 from features.sources.source import Source
 from features.sources.tables import read_mapping, tables
 
@@ -27,6 +29,12 @@ SOURCES: Final[Mapping[str, Source]] = {source.name: source for source in (OMOP,
 TABLES: Final = "tables"
 #: Published cohorts, read whole into a store of their own.
 COHORTS: Final[Mapping[str, Callable[[Path, Path], Records]]] = {"framingham": framingham}
+#: Formats that others read, and what writes them; it returns what could not be carried, and of how many records.
+WRITERS: Final[Mapping[str, Callable[..., Mapping[str, int] | None]]] = {
+    "meds": write_meds,
+    "omop": write_omop,
+    "fhir": write_fhir,
+}
 
 
 def add_ingest(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +75,16 @@ def add_ingest(parser: argparse.ArgumentParser) -> None:
 def add_export(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``export``."""
     parser.description = (
-        "Write a store as a MEDS 0.4 data set. Patients get numbers; which pseudonym each stands for is written to a "
-        "file of its own beside the folder, so that the data set can be handed on without it."
+        "Write a store as a MEDS 0.4 data set, as OMOP CDM 5.4 (Parquet), or as FHIR R4 (NDJSON). Patients get other "
+        "names; which pseudonym each stands for is written to a file of its own beside the folder, so that the data "
+        "set can be handed on without it. What a format cannot carry is said, with how many records it is true of. "
+        "Interrupted, it leaves nothing."
     )
-    parser.epilog = f"example: python -m features export records --into meds --name cabinets-2026. {EXIT_CODES}"
+    parser.epilog = (
+        f"example: python -m features export records --as omop --into omop --name cabinets-2026. {EXIT_CODES}"
+    )
     parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store")
+    parser.add_argument("--as", dest="form", choices=sorted(WRITERS), default="meds", help="format (default: meds)")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="folder of the new data set")
     parser.add_argument("--name", required=True, help="name of the data set")
     parser.add_argument("--version", default="1", help="its version (default: 1)")
@@ -140,12 +153,14 @@ def _shown(origin: str) -> str:
 def _export(options: argparse.Namespace) -> int:
     objections = Objections.read(options.objections) if options.objections else None
     records = Records.open(options.store, objections)
-    write_meds(
+    not_carried = WRITERS[options.form](
         records,
         options.into,
         dataset_name=options.name,
         dataset_version=options.version,
         progress=steps("shards written"),
     )
+    for what, count in (not_carried or {}).items():
+        say(f"{count:,} records not carried whole: {what}")
     print(options.into)
     return OK

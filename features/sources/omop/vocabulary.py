@@ -15,8 +15,11 @@ from features.sources.choice import chosen, coded
 from features.sources.omop.containers import Container, Wanted, text, whole
 from features.sources.units import unit_of
 
-#: Code systems of OMOP's vocabularies. ICD10CM is American and not CIM-10: its three characters mean the same, further
-#: ones may not, and only codes of CIM-10's form are taken (not C7A.0, for one).
+#: What `write_omop` calls the codes that only the practice's file, or a source, has.
+PRACTICE_VOCABULARY: Final = "Vigie practice"
+SOURCE_VOCABULARY: Final = "Vigie source"
+#: Code systems of OMOP's vocabularies, and of local ones. ICD10CM is American and not CIM-10: its three characters mean
+#: the same, further ones may not, and only codes of CIM-10's form are taken (not C7A.0, for one).
 SYSTEM_OF: Final = {
     "snomed": "SNOMED",
     "loinc": "LOINC",
@@ -31,6 +34,11 @@ SYSTEM_OF: Final = {
     "cisp2": "CISP2",
     "ccam": "CCAM",
     "cvx": "CVX",
+    "ngap": "NGAP",
+    "nabm": "NABM",
+    "cip13": "CIP13",
+    PRACTICE_VOCABULARY.lower(): "PRACTICE",
+    SOURCE_VOCABULARY.lower(): "SOURCE",
 }
 #: What a visit is, by its concept or the nearest one above it. Anything else is another contact.
 CONSULTATION: Final = "PRACTICE:consultation"
