@@ -68,6 +68,14 @@ def test_the_first_language_is_the_one_asked_for(found: Evidence) -> None:
     assert comparison_page(found, STUDY) == comparison_page(json.loads(found.to_json()), STUDY)
 
 
+def test_what_authors_ask_to_be_shown_is_shown(found: Evidence) -> None:
+    told = dataclasses.replace(found.models[0], notice={"fr": "Mention exigée.", "en": "Notice asked for."})
+    page = comparison_page(dataclasses.replace(found, models=(told, *found.models[1:])), CARDIOVASCULAR)
+    assert "Mention exigée." in text_of(page, "fr")
+    assert "Notice asked for." in text_of(page, "en")
+    assert "Mention" not in text_of(comparison_page(found, CARDIOVASCULAR), "fr")
+
+
 def test_it_needs_nothing_else(found: Evidence) -> None:
     html = comparison_page(found, STUDY)
     assert not re.search(r"(src|href)=\"(?!#)", html)

@@ -24,7 +24,7 @@ from training.models import (
 from training.published.comparators import framingham_2008, pooled_cohort, prevent, qrisk3, score2
 from training.scales import ESC_2021, RISK, Bands, Level
 from training.splits import InternalExternal
-from training.studies.setting import RURALITY, SYNTHETIC
+from training.studies.setting import LEARNED_FROM, RURALITY, SYNTHETIC
 from training.studies.study import Study
 from training.validate import Robustness, Rule
 
@@ -91,7 +91,7 @@ CARDIOVASCULAR: Final = Study(
     setting=SYNTHETIC,
     also=(InternalExternal(by="region", folds=None), InternalExternal(by="period", folds=None)),
     rule=Rule(models=("score2", *LEARNED)),
-    robustness=Robustness(("lightgbm",), refits=20),
+    robustness=Robustness(("lightgbm",), refits=20, sizes=LEARNED_FROM),
 )
 
 CARDIOVASCULAR_5_YEARS: Final = dataclasses.replace(

@@ -22,7 +22,7 @@ from training.models import (
 )
 from training.scales import Bands, Level
 from training.splits import InternalExternal
-from training.studies.setting import RURALITY, SYNTHETIC
+from training.studies.setting import LEARNED_FROM, RURALITY, SYNTHETIC
 from training.studies.study import Study
 from training.validate import Robustness, Rule
 
@@ -86,5 +86,5 @@ LOST_TO_CARE: Final = Study(
     setting=SYNTHETIC,
     also=(InternalExternal(by="region", folds=None), InternalExternal(by="period", folds=None)),
     rule=Rule(models=("last_year_contacts", "logistic_regression", "lightgbm", "stacked_logistic_regression")),
-    robustness=Robustness(("logistic_regression",), refits=20),
+    robustness=Robustness(("logistic_regression",), refits=20, sizes=LEARNED_FROM),
 )

@@ -28,7 +28,7 @@ from training.models import (
 )
 from training.scales import Bands, Level
 from training.splits import InternalExternal
-from training.studies.setting import RURALITY, SYNTHETIC
+from training.studies.setting import LEARNED_FROM, RURALITY, SYNTHETIC
 from training.studies.study import Study
 from training.validate import Robustness, Rule
 
@@ -111,7 +111,7 @@ def _study(
         setting=SYNTHETIC,
         also=(InternalExternal(by="region", folds=None), InternalExternal(by="period", folds=None)),
         rule=Rule(models=("last_participations", "due_date", *LEARNED)),
-        robustness=Robustness(("lightgbm",), refits=20),
+        robustness=Robustness(("lightgbm",), refits=20, sizes=LEARNED_FROM),
     )
 
 

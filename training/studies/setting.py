@@ -13,3 +13,6 @@ SYNTHETIC: Final = Bilingual(
 
 #: INSEE's seven levels of density: 1 and 2 are the large and middle towns, 5 to 7 the countryside.
 RURALITY: Final = (1, 3, 5, 8)
+
+#: Numbers of practices that a learning curve learns from.
+LEARNED_FROM: Final = (5, 10, 20, 40, 80, 160)

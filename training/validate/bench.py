@@ -65,6 +65,7 @@ class Bench:
             scored=scored,
             refused=left,
             reasons=_reasons(model, X.iloc[others], len(rows)),
+            notice=dict(getattr(model, "notice", None) or {}),
         )
         if not len(rows):
             return evidence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from training.curves import CalibrationPoint, DecisionPoint, RiskDistribution, SmoothPoint
@@ -57,6 +57,8 @@ class ModelEvidence:
         Each fold, and how much they differ.
     precision
         Whether the validation is large enough, measure by measure.
+    notice
+        What the authors of a published score ask to be shown with its results, by language; empty if nothing.
     """
 
     name: str
@@ -72,6 +74,7 @@ class ModelEvidence:
     folds: tuple[FoldEvidence, ...] = ()
     heterogeneity: tuple[Heterogeneity, ...] = ()
     precision: tuple[Precision, ...] = ()
+    notice: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

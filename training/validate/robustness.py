@@ -36,7 +36,7 @@ class Robustness:
     refits
         Times each is fitted again on practices drawn with replacement; 0 for no stability.
     sizes
-        Numbers of practices to learn from; empty for no learning curve.
+        Numbers of practices to learn from, as far as there are as many; empty for no learning curve.
 
     Raises
     ------
@@ -296,21 +296,21 @@ def learning_curve(
     model, X, followup, index, splits, horizon, resamples, seed, progress, clusters
         As for `validate`.
     sizes
-        Numbers of practices.
+        Numbers of practices; those that a fold has not are left out.
 
     Raises
     ------
     ValueError
-        If a fold has fewer practices to learn from than a size, or as `out_of_fold`.
+        As `out_of_fold`.
     """
+    labels = index[clusters].to_numpy()
+    most = min(len(np.unique(labels[train])) for _, train, _ in splits.split(index))
     points = []
-    for size in sorted(sizes):
+    for size in sorted(size for size in sizes if size <= most):
         split = Fewer(splits, clusters, size, seed)
         risk = out_of_fold([model], X, followup, index, split, progress, horizon=horizon)[model.name]
         rows = np.flatnonzero(np.isfinite(risk))
-        found = estimate(
-            risk[rows], followup[rows], horizon, index[clusters].to_numpy()[rows], (), resamples, seed, LEARNED
-        )
+        found = estimate(risk[rows], followup[rows], horizon, labels[rows], (), resamples, seed, LEARNED)
         smallest = min(found[0].events or 0, len(rows) - (found[0].events or 0))
         points.append(LearningPoint(size, tuple(each.suppressed(smallest) for each in found)))
     return LearningCurve(model.name, tuple(points))
