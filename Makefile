@@ -75,5 +75,5 @@ lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements-spark.lock -
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) demo framingham mlruns mlartifacts mlflow.db bentoml build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo committee mlruns mlartifacts mlflow.db bentoml build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

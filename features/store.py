@@ -348,6 +348,8 @@ class _PartMaker:
         as_of = asked["as_of"].to_numpy().astype(np.int64)
         usable = []
         for file in sorted(self.folder.glob(f"{shard:04d}-*")):
+            if not _may_hold(file, as_of.min(), as_of.max()):
+                continue
             then, part = self._open(file)
             if then["objections"] == now["objections"] and set(then["files"]) <= set(now["files"]):
                 usable.append((set(then["files"]), part))
@@ -405,6 +407,19 @@ class _PartMaker:
 def _name(about: dict[str, Any]) -> str:
     """Return the name of a part, but for what says its bytes."""
     return f"{about['shard']:04d}-{digest(about['state'])[:16]}-{about['rows'][:16]}"
+
+
+def _may_hold(file: Path, first: int, last: int) -> bool:
+    """Return whether a part may have rows of moments between two: a look at its end, where many parts are others'."""
+    try:
+        footer = pq.read_metadata(file)
+    except (pa.ArrowException, OSError):
+        return True  # damaged: opening it says so
+    groups = [footer.row_group(n).column(ROW.names.index("as_of")) for n in range(footer.num_row_groups)]
+    spans = [group.statistics for group in groups]
+    return any(
+        span is None or not span.has_min_max or (span.min_raw <= last and span.max_raw >= first) for span in spans
+    )
 
 
 def _categories(column: pa.ChunkedArray, like: pa.Array) -> pa.ChunkedArray:
@@ -465,14 +480,13 @@ def _by_shard(records: Records, index: pd.DataFrame) -> tuple[list[Request], npt
     faults = []
     if incomplete := int(index[ROW.names].isna().any(axis=1).sum()):
         faults.append(f"{incomplete} rows of the index have no patient or no as_of: complete or drop them")
-    if isinstance(index["as_of"].dtype, pd.DatetimeTZDtype):
-        faults.append("as_of has a time zone: convert it to UTC and take the zone away")
+    as_of, wrong = _moments(index["as_of"])
+    faults += wrong
     if other := sum(not isinstance(patient, str) for patient in index["patient"].dropna().unique()):
         faults.append(f"{other} distinct patients are not text: write them as the records do")
     if faults:
         raise ValueError("; ".join(faults))
     patient, distinct = pd.factorize(index["patient"].to_numpy(dtype=object), sort=True)
-    as_of = index["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
     shard = shard_of(distinct, len(records.shards))[patient] if len(index) else np.empty(0, dtype=np.int64)
     order = np.lexsort((as_of, patient, shard))
     patient, as_of, shard = patient[order], as_of[order], shard[order]
@@ -485,6 +499,24 @@ def _by_shard(records: Records, index: pd.DataFrame) -> tuple[list[Request], npt
     bounds = np.searchsorted(shard[first], np.arange(len(records.shards) + 1))
     pairs = zip(records.shards, bounds[:-1], bounds[1:], strict=True)
     return [(n, rows.slice(low, high - low)) for n, low, high in pairs if high > low], place
+
+
+def _moments(as_of: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Return microseconds since 1970, and what is wrong with the column: a number would be a moment nobody meant."""
+    nothing, zoned = np.empty(0, dtype=np.int64), ["as_of has a time zone: convert it to UTC and take the zone away"]
+    if as_of.empty:
+        return nothing, []
+    if isinstance(as_of.dtype, pd.DatetimeTZDtype):
+        return nothing, zoned
+    try:
+        moments = pa.array(as_of, from_pandas=True)
+    except pa.ArrowException:
+        return nothing, ["as_of mixes datetimes and other things: convert it with pandas.to_datetime"]
+    if getattr(moments.type, "tz", None):
+        return nothing, zoned
+    if not any(test(moments.type) for test in (pa.types.is_timestamp, pa.types.is_date, pa.types.is_null)):
+        return nothing, [f"as_of is {as_of.dtype}, not datetimes: convert it with pandas.to_datetime"]
+    return pc.fill_null(moments.cast(pa.timestamp("us"), safe=False).cast(pa.int64()), 0).to_numpy(), []
 
 
 def _as_frame(table: pa.Table, place: npt.NDArray[np.int64], index: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from serving import settings
+from serving import access, audit_trail, settings
 from serving.cds_hooks import kept, tally
 from serving.contract import ScoreRequest, now
 from serving.desk import Desk
@@ -18,6 +18,8 @@ from serving.gate import Admitted, admit
 from serving.hardening import Stopped, judge
 from serving.openapi import EXAMPLES
 from serving.plain import plain
+from serving.portal.commands import Unusable
+from serving.portal.commands import add_to as add_portal
 from serving.refusals import BundleMissing, Refused
 
 USAGE: Final = 2
@@ -26,10 +28,15 @@ INVALID: Final = 3
 DATA: Final = "vigie-data"
 MISSING: Final = 4
 REFUSED: Final = 5
+ALTERED: Final = 6
 EXIT_CODES: Final = f"""
 exit codes: 0 done · {USAGE} wrong usage · {INVALID} invalid request · {MISSING} something is not there · \
-{REFUSED} refused by the gate
+{REFUSED} refused by the gate · {ALTERED} audit trail altered
 """
+
+
+class Altered(Exception):
+    """An audit trail that is not as it was written."""
 
 
 class NotThere(Exception):
@@ -75,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--bundle", type=Path, metavar="FOLDER", help="serve this bundle and not the latest Bento")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, default=3000, help="port to listen on (3000)")
+    serve.add_argument(
+        "--development",
+        action="store_true",
+        help="let anybody ask, and say so in every answer; a demonstration does so unless clients are named",
+    )
 
     score = command("score", "Answer one request, here, without a server.", run_score)
     score.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
@@ -86,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     )
     score.add_argument("--json", action="store_true", help="the whole answer, as POST /score gives it")
 
+    add_portal(command("portal", "Open the committee's portal, or work on what it shows.", run_portal))
+
     feedback = commands.add_parser(
         "feedback", help=(about := "Say what clinicians did with cards."), description=about, epilog=EXIT_CODES
     )
@@ -94,6 +108,17 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="FOLDER", help=f"where the service keeps it; {settings.DATA} by default"
     )
     feedback.add_argument("--jsonl", action="store_true", help="each card on a line, its latest feedback")
+
+    audit = commands.add_parser("audit", help=(about := "Check the audit trail."), description=about, epilog=EXIT_CODES)
+    audit.set_defaults(run=run_audit, trusted_keys=None, demonstration=False)
+    audit.add_argument("what", choices=["verify"], help="verify: whether it is as it was written")
+    audit.add_argument(
+        "--data", type=Path, metavar="FOLDER", help=f"where the service keeps it; {settings.DATA} by default"
+    )
+    audit.add_argument(
+        "--audit-key", type=Path, metavar="FILE", help=f"the key it is sealed with; {settings.AUDIT_KEY} by default"
+    )
+    audit.add_argument("--head", metavar="SHA-256", help="head noted earlier: that line must still be there")
     return top
 
 
@@ -111,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(MISSING, str(absent))
     except settings.InvalidSetting as wrong:
         return _say(USAGE, str(wrong))
+    except Altered as altered:
+        return _say(ALTERED, str(altered))
     except Refused as refusal:
         return _say(REFUSED, f"refused [{refusal.code}]: {refusal}")
     except Stopped as stopped:
@@ -147,8 +174,10 @@ def run_serve(given: argparse.Namespace) -> None:
     home = _bentoml_home(None)
     os.environ["BENTOML_HOME"] = str(home)
     os.environ.setdefault(settings.DATA, str(home / DATA))
+    if given.development:
+        os.environ[settings.DEVELOPMENT] = "1"
     settings.origins(os.environ)
-    settings.public_address(os.environ)
+    guard = access.open_guard(os.environ)
     if given.bundle is not None:
         os.environ[settings.BUNDLE] = str(given.bundle.resolve())
         bundle, target = given.bundle, ["serving.service:Vigie", "--working-dir", str(Path(__file__).parents[1])]
@@ -163,6 +192,8 @@ def run_serve(given: argparse.Namespace) -> None:
     admitted = _admitted(bundle)
     if admitted.demonstration:
         print("DEMONSTRATION: approved by no committee; not for patients", file=sys.stderr)
+    if guard.is_development:
+        print(access.LOUD, file=sys.stderr)
     print(f"serving {admitted.artefact.study} on http://{given.host}:{given.port}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target, "--host", given.host, "--port", str(given.port)]
     os.execv(sys.executable, command)
@@ -187,6 +218,20 @@ def run_score(given: argparse.Namespace) -> None:
         print(plain(answer))
 
 
+def run_portal(given: argparse.Namespace) -> None:
+    """Open the committee's portal, or do one of its commands."""
+    from serving.portal.committee import NoRoll
+    from serving.portal.keys import UnusableMembers
+    from training.committee import AlteredLedger, InvalidKey, RefusedDecision
+
+    try:
+        given.portal(given)
+    except (FileNotFoundError, NoRoll) as absent:
+        raise NotThere(str(absent)) from absent
+    except (AlteredLedger, InvalidKey, RefusedDecision, UnusableMembers, Unusable) as wrong:
+        raise Refused(str(wrong)) from wrong
+
+
 def run_feedback(given: argparse.Namespace) -> None:
     """Print what clinicians did with cards."""
     folder = given.data or settings.data_folder(os.environ) or _bentoml_home(None) / DATA
@@ -201,6 +246,23 @@ def run_feedback(given: argparse.Namespace) -> None:
         print(f"{service}: {counts.total()} cards with feedback")
         for what, count in counts.most_common():
             print(f"  {count:6,}  {what}")
+
+
+def run_audit(given: argparse.Namespace) -> None:
+    """Say whether the audit trail is as it was written."""
+    data = given.data or settings.data_folder(os.environ) or _bentoml_home(None) / DATA
+    named = given.audit_key or os.environ.get(settings.AUDIT_KEY)
+    try:
+        key = audit_trail.load_key(Path(named) if named else data / "audit.key")
+        found = audit_trail.verify(data / audit_trail.FOLDER, key, given.head)
+    except (FileNotFoundError, audit_trail.AuditKeyUnusable) as absent:
+        raise NotThere(f"{absent}: give --data and --audit-key") from absent
+    print(f"{found.lines:,} lines, head {found.head}")
+    for remark in found.remarks:
+        print(f"  to know: {remark}")
+    if found.faults:
+        raise Altered("\n".join(["the audit trail is not as it was written:", *(f"  {each}" for each in found.faults)]))
+    print("as it was written")
 
 
 def _admitted(bundle: Path) -> Admitted:

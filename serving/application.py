@@ -19,7 +19,7 @@ SAID = {404: ("not_found", "there is nothing here: see /"), 405: ("method_refuse
 
 
 def application() -> Starlette:
-    """Return the application; ``state`` must have ``desk``, ``address`` and ``data`` before it is asked anything."""
+    """Return the application; ``state`` has a desk, address, data folder and guard before it is asked anything."""
     return Starlette(
         routes=[*pages.ROUTES, *ROUTES],
         exception_handlers={
@@ -33,7 +33,8 @@ def application() -> Starlette:
 
 async def _stopped(request: Request, error: Exception) -> Response:
     assert isinstance(error, Stopped)
-    return _tell(request, error.status, error.problem)
+    headers = None if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    return _tell(request, error.status, error.problem, headers)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -12,39 +12,55 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.typography import LANGUAGES, Language
-from serving import cds_hooks, fhir
+from serving import access, cds_hooks, fhir
 from serving.cds_hooks.asking import LANGUAGE
 from serving.cds_hooks.discovery import PREFIX, service_id, templates
 from serving.contract import Answers, BatchRequest, ScoreRequest, now
 from serving.fhir.metadata import OPERATION
 from serving.hardening import Door, Stopped, judge, taken
 from serving.languages import preferred
+from serving.outcome import note_answers, note_user, practice
 from serving.refusals import Refused
 from serving.replies import desk_of, home_of, reply
 
 _OUTCOME: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "told_as": fhir.FHIR_JSON}
-_HOOKS: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "shared": True}
+_HOOKS: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "shared": True, "signed_calls": True}
+_STUDY: Final = "score:{study}"
 
 DOORS: Final = (
-    Door("/score", "/score", partial(judge, model=ScoreRequest)),
-    Door("/score/batch", "/score/batch", partial(judge, model=BatchRequest), fhir.LARGEST),
+    *access.DOORS,
+    Door("health", "/livez|/readyz|/healthz", needs=None),
+    Door("/models/{study}/card", r"/models/[^/]+/card(\.json|\.[a-z]+\.html)?", needs=None),  # cards link to it
+    Door("/models", "/models", needs=()),
+    Door("/metrics", "/metrics", needs=("metrics",)),
+    Door("/score", "/score", partial(judge, model=ScoreRequest), needs=(_STUDY,)),
+    Door("/score/batch", "/score/batch", partial(judge, model=BatchRequest), fhir.LARGEST, needs=(_STUDY,)),
     Door(
         "/fhir/RiskAssessment/$evaluate",
         r"/fhir/RiskAssessment/\$evaluate",
         fhir.asked,
         fhir.LARGEST,
         fhir.MEDIA,
+        needs=("fhir", _STUDY),
         **_OUTCOME,
     ),
-    Door("/fhir", "/fhir(/.*)?", media=fhir.MEDIA, **_OUTCOME),
+    Door("/fhir", "/fhir(/.*)?", media=fhir.MEDIA, needs=("fhir",), **_OUTCOME),
     Door(
         "/cds-services/{id}/feedback",
         "/cds-services/[^/]+/feedback",
         partial(judge, model=cds_hooks.Feedback),
+        needs=("feedback",),
         **_HOOKS,
     ),
-    Door("/cds-services/{id}", "/cds-services/[^/]+", partial(judge, model=cds_hooks.Call), fhir.LARGEST, **_HOOKS),
-    Door("/cds-services", "/cds-services(/.*)?", **_HOOKS),
+    Door(
+        "/cds-services/{id}",
+        f"/cds-services/(?:{PREFIX}(?P<study>[^/]+)|[^/]+)",
+        partial(judge, model=cds_hooks.Call),
+        fhir.LARGEST,
+        needs=("cds-hooks", _STUDY),
+        **_HOOKS,
+    ),
+    Door("/cds-services", "/cds-services(/.*)?", needs=("cds-hooks",), **_HOOKS),
 )
 
 
@@ -52,6 +68,7 @@ def score_batch(request: Request) -> Response:
     """Answer for several patients, in their order."""
     asked: BatchRequest = taken(request.scope)
     answers = Answers(answers=tuple(desk_of(request).answer_each(asked.requests)))
+    note_answers(answers.answers)
     return Response(answers.model_dump_json(), media_type="application/json")
 
 
@@ -69,7 +86,9 @@ def evaluate(request: Request) -> Response:
     moment = now()
     read = fhir.read(asked.bundle, admitted.concepts, asked.as_of or moment, moment)
     language = asked.language or preferred(request.headers.get("accept-language"))
-    assessment = fhir.assessment(admitted, desk.said(read.reading), read, language, home_of(request))
+    answer = desk.said(read.reading)
+    note_answers([answer])
+    assessment = fhir.assessment(admitted, answer, read, language, home_of(request))
     return reply(assessment, fhir.FHIR_JSON)
 
 
@@ -108,6 +127,7 @@ def discover(request: Request) -> Response:
 def call(request: Request) -> Response:
     """Answer with a card; without any while no model may be used, so that whoever opens a file is not disturbed."""
     asked: cds_hooks.Call = taken(request.scope)
+    note_user(asked.context.userId)
     desk = desk_of(request)
     try:
         admitted = desk.model()
@@ -118,6 +138,7 @@ def call(request: Request) -> Response:
     moment = now()
     file = cds_hooks.file_of(asked, templates(admitted.concepts))
     answer = desk.said(fhir.read(file, admitted.concepts, moment, moment).reading)
+    note_answers([answer])
     language = _language(asked) or preferred(request.headers.get("accept-language"))
     return reply({"cards": [cds_hooks.card(admitted, answer, asked.hookInstance, language, home_of(request))]})
 
@@ -129,7 +150,7 @@ def take_feedback(request: Request) -> Response:
     folder: Path | None = request.app.state.data
     if folder is None or admitted is None:
         raise Stopped(503, "feedback_not_kept", "no feedback is kept here: there is no model, or no folder for it")
-    cds_hooks.keep(taken(request.scope), service, folder)
+    cds_hooks.keep(taken(request.scope), service, practice(), folder)
     return Response(status_code=200)
 
 
@@ -147,6 +168,7 @@ def _language(asked: cds_hooks.Call) -> Language | None:
 
 
 ROUTES: Final = (
+    *access.ROUTES,
     Route("/score/batch", score_batch, methods=["POST"]),
     Route("/fhir/RiskAssessment/$evaluate", evaluate, methods=["POST"]),
     Route("/fhir/metadata", metadata),

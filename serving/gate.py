@@ -11,7 +11,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Final
 from features.codes import Concept
 from features.digests import digest, digest_folder
 from features.feature_set import FeatureSet
+from features.language import Expression, age
 from serving import refusals
 from serving.refusals import Refused
 from training.artefact import Artefact, UnusableModel, load
@@ -145,7 +146,7 @@ def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: s
             raise _refusal(status)
         documents = {name: json.loads((copy / f"{name}.json").read_bytes()) for name in DOCUMENTS}
         try:
-            artefact = load(copy / "model")
+            artefact = _restricted(load(copy / "model"), status.decision)
         except UnusableModel as error:
             raise refusals.ModelUnusable(
                 f"{error}. Make the bundle again from the run that trained the model."
@@ -158,6 +159,39 @@ def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: s
         )
     demonstration = status.demonstration or card.identity.demonstration
     return Admitted(artefact, card, status.decision, demonstration, documents)
+
+
+def examine(bundle: Path) -> ModelCard:
+    """Return the card of a bundle if it is final and every file is the one it answers for.
+
+    No byte of the model is parsed, and the committee's decisions are not asked for: this is what it takes to be
+    submitted to it.
+
+    Raises
+    ------
+    Refused
+        One subclass a cause, with a stable ``code``.
+    """
+    with _private_copy(bundle) as copy:
+        card = _card(copy)
+        _check_files(copy, card)
+    return card
+
+
+def _restricted(artefact: Artefact, decision: Decision) -> Artefact:
+    """Return the model for the people the committee approved it for: whoever else is abstained from."""
+    if not decision.ages:
+        return artefact
+    population = {
+        name: Expression(each.node, each.fr, each.en, each.direction, each.stated_absence)
+        for name, each in artefact.population.items()
+    }
+    for number, (youngest, oldest) in enumerate(decision.ages, 1):
+        population[f"approved_ages_{number}"] = ((age() >= youngest) & (age() < oldest + 1)).described(
+            f"Âge de {youngest} à {oldest} ans, condition du comité",
+            f"Aged {youngest} to {oldest}, as the committee requires",
+        )
+    return replace(artefact, population=FeatureSet(artefact.population.name, **population))
 
 
 @contextmanager
@@ -249,17 +283,14 @@ def _status(path: Path, card: ModelCard, trusted_keys: TrustedKeys, now: datetim
         raise refusals.LedgerMissing(
             "the bundle has no ledger.jsonl: the committee has decided nothing about this model"
         )
-    ledger = Ledger(path)
     try:
-        unknown = [entry for entry in ledger.entries() if entry.key_id not in keys]
-        if unknown:
-            raise refusals.KeyUntrusted(
-                f"ledger entry {unknown[0].index} is signed with the key {unknown[0].key_id}, which is not trusted "
-                f"here ({len(keys)} keys are). Put the committee's public key in the folder of trusted keys, once you "
-                "have checked with the committee that it is theirs."
-            )
-        return Status.of(latest(ledger.verify(keys, head), card.digest), now)
+        return Status.of(latest(Ledger(path).verify(keys, head), card.digest), now)
     except AlteredLedger as error:
+        if error.cause == "key_untrusted":
+            raise refusals.KeyUntrusted(
+                f"ledger.jsonl: {error.what}: it is not trusted here ({len(keys)} keys are). Put the committee's "
+                "public key in the folder of trusted keys, once you have checked with the committee that it is theirs."
+            ) from error
         raise refusals.LedgerAltered(f"ledger.jsonl: {error}") from error
 
 

@@ -11,17 +11,23 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from asyncio import timeout
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.contract import Fault, Problem, faults_of
+from serving.outcome import note_refusal
 
 LARGEST_BODY: Final = 256 * 1024
+#: Seconds within which a body must have arrived.
+BODY_WITHIN: Final = 5.0
+#: Seconds within which an answer begins, or is given up: before BentoML does (`serving.service`), and recorded.
+ANSWER_WITHIN: Final = 9.0
 #: Under this name a request's scope holds a list of what `Door.judge` returned, for `taken`.
 ASKED: Final = "vigie.asked"
 HEADERS: Final = (
@@ -43,8 +49,11 @@ LOG: Final = logging.getLogger("bentoml.vigie")
 class Stopped(Exception):
     """A request that goes no further."""
 
-    def __init__(self, status: int, code: str, message: str, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, faults: tuple[Fault, ...] = (), retry_after: int | None = None
+    ) -> None:
         self.status = status
+        self.retry_after = retry_after
         self.problem = Problem(code=code, message=message, faults=faults)
         super().__init__(code)
 
@@ -75,6 +84,10 @@ class Door:
         From a problem to a body, and the type of that body.
     shared
         Whether pages of other sites, those that are allowed, may ask.
+    needs
+        Scopes that who asks must have, ``{study}`` standing for the study that is asked about; None where anybody may.
+    signed_calls
+        Whether a token that the client signed for this one call is taken, as CDS Hooks has it.
     """
 
     name: str
@@ -85,6 +98,8 @@ class Door:
     tell: Callable[[Problem], bytes] = as_json
     told_as: str = "application/json"
     shared: bool = False
+    needs: tuple[str, ...] | None = ("documentation",)
+    signed_calls: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -100,6 +115,33 @@ def door_of(path: str, doors: Sequence[Door]) -> Door:
     return next((door for door in doors if re.fullmatch(door.paths, path)), ELSEWHERE)
 
 
+class Visit(Protocol):
+    """One request, as the guard sees it."""
+
+    async def enter(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        """Let in who may ask this, and raise `Stopped` for others."""
+
+    def seen(self, body: bytes) -> None:
+        """Take note of a body."""
+
+    def record(self, status: int) -> None:
+        """Keep what became of the request; raise OSError if it cannot be kept."""
+
+    def leave(self) -> None:
+        """End the visit."""
+
+
+class Guard(Protocol):
+    """Who may ask how much, and what is kept of it."""
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """What every answer says of the guard."""
+
+    def visit(self, door: Door) -> Visit:
+        """Return a new visit at a door."""
+
+
 class Hardened:
     """ASGI middleware around the whole service.
 
@@ -109,13 +151,18 @@ class Hardened:
         What is protected.
     doors
         What may be sent where; the first that an address belongs to counts.
+    guard
+        Says who may ask, and keeps what became of it.
     origins
         Sites whose pages may ask at doors that are shared, such as ``https://software.example``.
     """
 
-    def __init__(self, app: ASGIApp, doors: Sequence[Door], origins: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, app: ASGIApp, doors: Sequence[Door], guard: Guard, origins: frozenset[str] = frozenset()
+    ) -> None:
         self.app = app
         self.doors = tuple(doors)
+        self.guard = guard
         self.origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,24 +175,31 @@ class Hardened:
             return
         door = door_of(scope["path"], self.doors)
         headers = {name.lower(): value for name, value in scope["headers"]}
-        exchange = _Exchange(send, door, self._allowed(door, headers))
+        visit = self.guard.visit(door)
+        exchange = _Exchange(send, door, self._allowed(door, headers), visit, self.guard.headers)
         try:
-            if scope["query_string"]:
-                raise Stopped(400, "query_refused", "no query string is taken: an address is no place for health data")
             if exchange.origin and scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
                 await exchange.permit()
                 return
-            if scope["method"] not in door.methods:
-                raise Stopped(405, "method_refused", f"only {' and '.join(door.methods)} are answered here")
-            if scope["method"] == "POST":
-                scope, receive = await _judged(scope, receive, door, headers)
-            await self.app(scope, receive, exchange.send)
+            async with timeout(ANSWER_WITHIN):
+                await visit.enter(scope, headers)
+                if scope["query_string"]:
+                    raise Stopped(400, "query_refused", "no query string: an address is no place for health data")
+                if scope["method"] not in door.methods:
+                    raise Stopped(405, "method_refused", f"only {' and '.join(door.methods)} are answered here")
+                if scope["method"] == "POST":
+                    scope, receive = await _judged(scope, receive, door, headers, visit)
+                await self.app(scope, receive, exchange.send)
         except Stopped as stopped:
-            await exchange.answer(stopped.status, stopped.problem)
+            await exchange.answer(stopped.status, stopped.problem, stopped.retry_after)
+        except TimeoutError:
+            message = f"there was no time for it within {ANSWER_WITHIN:g} seconds: ask again in a little while"
+            await exchange.answer(503, Problem(code="overloaded", message=message), retry_after=5)
         except Exception as error:
             LOG.error("a request failed: %s", type(error).__name__)
             await exchange.answer(500, Problem(code="internal_error", message="the request could not be answered"))
         finally:
+            visit.leave()
             LOG.info("%s %s %s %.1f ms", _known(scope["method"]), door.name, exchange.status, exchange.milliseconds)
 
     def _allowed(self, door: Door, headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -154,12 +208,24 @@ class Hardened:
         return origin if door.shared and origin.decode("latin-1") in self.origins else None
 
 
-async def _judged(scope: Scope, receive: Receive, door: Door, headers: Mapping[bytes, bytes]) -> tuple[Scope, Receive]:
+async def _judged(
+    scope: Scope, receive: Receive, door: Door, headers: Mapping[bytes, bytes], visit: Visit
+) -> tuple[Scope, Receive]:
     """Return what an acceptable body asks, and a channel on which it is read again; raise `Stopped` for any other."""
     _check_headers(headers, door)
-    body = await _read(receive, headers.get(b"content-length"), door.largest)
-    assert door.judge is not None, "no other door takes a body"
-    scope = {**scope, ASKED: [await run_in_threadpool(door.judge, body)]}
+    try:
+        async with timeout(BODY_WITHIN):
+            body = await _read(receive, headers.get(b"content-length"), door.largest)
+    except TimeoutError:
+        raise Stopped(408, "too_slow", f"a body arrives within {BODY_WITHIN:g} seconds") from None
+    judge = door.judge
+    assert judge is not None, "no other door takes a body"
+
+    def asked() -> Any:
+        visit.seen(body)
+        return judge(body)
+
+    scope = {**scope, ASKED: [await run_in_threadpool(asked)]}
     waiting = [body]
 
     async def replay() -> Message:
@@ -176,12 +242,17 @@ def taken(scope: Scope) -> Any:
 
 
 class _Exchange:
-    """The sending side of one request: adds headers, and knows what was sent."""
+    """The sending side of one request: adds headers, has kept what becomes of it, and knows what was sent."""
 
-    def __init__(self, send: Send, door: Door, origin: bytes | None) -> None:
+    def __init__(
+        self, send: Send, door: Door, origin: bytes | None, visit: Visit, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
         self._send = send
         self._door = door
+        self._visit = visit
+        self._headers = headers
         self._began = time.perf_counter()
+        self._is_withheld = False
         self.origin = origin
         self.status: int | None = None
 
@@ -190,11 +261,28 @@ class _Exchange:
         return (time.perf_counter() - self._began) * 1000
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            kept = [(name, value) for name, value in message.get("headers", ()) if name.lower() not in REPLACED]
-            message = {**message, "headers": [*kept, *HEADERS, *self._sharing()]}
-        await self._send(message)
+        """Send what is answered, once it is kept what became of the request; without that, another answer."""
+        if self._is_withheld:
+            return
+        if message["type"] != "http.response.start":
+            await self._send(message)
+            return
+        try:
+            self._visit.record(message["status"])
+        except OSError as error:
+            LOG.error("an answer is withheld, the audit trail cannot be written: %s", type(error).__name__)
+            self._is_withheld = True
+            body, headers = self._told(Problem(code="not_recorded", message="nothing is answered that is not recorded"))
+            await self._begin(503, [*headers, (b"retry-after", b"60")])
+            await self._send({"type": "http.response.body", "body": body})
+        else:
+            await self._begin(message["status"], message.get("headers", ()))
+
+    async def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        kept = [(name, value) for name, value in headers if name.lower() not in REPLACED]
+        added = [*kept, *HEADERS, *self._headers, *self._sharing()]
+        await self._send({"type": "http.response.start", "status": status, "headers": added})
 
     def _sharing(self) -> list[tuple[bytes, bytes]]:
         """Return the headers by which a browser lets a page of another site read the answer."""
@@ -205,24 +293,32 @@ class _Exchange:
         """Answer a browser that asks whether a page of another site may ask."""
         headers = [
             (b"access-control-allow-methods", b"GET, POST"),
-            (b"access-control-allow-headers", b"Accept-Language, Authorization, Content-Type"),
+            (b"access-control-allow-headers", b"Accept-Language, Authorization, Content-Type, Vigie-Practice"),
             (b"access-control-max-age", b"600"),
         ]
-        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
-        await self.send({"type": "http.response.body", "body": b""})
+        await self._begin(204, headers)
+        await self._send({"type": "http.response.body", "body": b""})
 
-    async def answer(self, status: int, problem: Problem) -> None:
+    async def answer(self, status: int, problem: Problem, retry_after: int | None = None) -> None:
         if self.status is not None:  # an answer has begun: it can only be cut
             return
-        body = self._door.tell(problem)
-        kind = self._door.told_as.encode()
-        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-        if status in (405, 413):
+        note_refusal(problem.code)
+        body, headers = self._told(problem)
+        if status == 401:  # to who does not prove who they are, nothing is explained
+            body, headers = b"", [(b"content-length", b"0"), (b"www-authenticate", b"Bearer")]
+        if status in (401, 403, 405, 408, 413, 429, 503):
             headers.append((b"connection", b"close"))  # what is left of the body is not read
         if status == 405:
             headers.append((b"allow", ", ".join(self._door.methods).encode()))
+        if retry_after is not None:
+            headers.append((b"retry-after", str(retry_after).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+    def _told(self, problem: Problem) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """Return a problem as it is told at this door, and the headers that say so."""
+        body = self._door.tell(problem)
+        return body, [(b"content-type", self._door.told_as.encode()), (b"content-length", str(len(body)).encode())]
 
 
 def _known(method: str) -> str:
@@ -236,7 +332,7 @@ def _check_headers(headers: Mapping[bytes, bytes], door: Door) -> None:
     parameter = parameters.replace(" ", "").replace('"', "")
     if kind.strip() not in door.media or parameter not in ("", "charset=utf-8", *FHIR_VERSIONS):
         types = " or ".join(door.media)
-        raise Stopped(415, "media_type_refused", f"send JSON in UTF-8, with Content-Type: {types}")
+        raise Stopped(415, "media_type_refused", f"send the body in UTF-8, with Content-Type: {types}")
 
 
 #: How a FHIR client says in the type that it means R4.

@@ -6,6 +6,7 @@ loads a tag manager from the internet, and is replaced.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -44,9 +45,18 @@ DOCUMENTATION: Final = f"""<!DOCTYPE html>
 """
 
 
-async def documentation(_: Request) -> Response:
+#: What the page says first where anybody may ask.
+DEVELOPMENT: Final = """<p role="alert"
+style="margin: 0; padding: .8em 1em; background: #8a1c1c; color: #fff; font: bold 1em sans-serif">
+<span lang="fr">MODE DÉVELOPPEMENT\u00a0: personne n’est identifié, tout le monde peut interroger. Pas pour des
+patients.</span> DEVELOPMENT MODE: nobody is identified, anybody may ask. Not for patients.</p>
+"""
+
+
+async def documentation(request: Request) -> Response:
     """Answer with the documentation page."""
-    return HTMLResponse(DOCUMENTATION)
+    warning = DEVELOPMENT if request.app.state.guard.is_development else ""
+    return HTMLResponse(DOCUMENTATION.replace("<body>\n", f"<body>\n{warning}"))
 
 
 async def openapi(request: Request) -> Response:
@@ -102,8 +112,12 @@ def _not_here() -> Stopped:
 
 def _page(admitted: Admitted, language: Language) -> Response:
     """Return a card's page, rendered from what the gate verified and not from the pages in the bundle."""
-    page = render(admitted.card, **admitted.documents, decision=admitted.decision, language=language, final=True)
-    return HTMLResponse(page)
+    return HTMLResponse(_rendered(admitted, language))
+
+
+@lru_cache(maxsize=16)  # anybody may ask for it
+def _rendered(admitted: Admitted, language: Language) -> str:
+    return render(admitted.card, **admitted.documents, decision=admitted.decision, language=language, final=True)
 
 
 def _served(admitted: Admitted, ready: bool) -> Served:

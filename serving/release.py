@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from serving.gate import admit
-from serving.settings import MODEL_ALIAS
+from serving.settings import BUILDING, MODEL_ALIAS
 
 if TYPE_CHECKING:
     from training.committee import TrustedKeys
@@ -67,6 +67,7 @@ def release(study: str, into: Path, trusted_keys: TrustedKeys, tracking_uri: str
         }
         with bentoml.models.create(f"vigie-{study}", labels=labels) as model:
             shutil.copytree(bundle, model.path, dirs_exist_ok=True)
+    os.environ[BUILDING] = "1"
     bento = bentoml.bentos.build(
         "serving.service:Vigie",
         name=BENTO,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from serving.contract import Problem
 from serving.hardening import Door
+from serving.outcome import note_refusal
 
 if TYPE_CHECKING:
     from serving.desk import Desk
@@ -37,5 +38,6 @@ def reply(value: Any, media_type: str = "application/json") -> Response:
 
 
 def told(door: Door, status: int, problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """Return a problem as it is told at a door."""
+    """Return a problem as it is told at a door, and note it."""
+    note_refusal(problem.code)
     return Response(door.tell(problem), status_code=status, media_type=door.told_as, headers=headers)

@@ -33,6 +33,21 @@ ORIGINS: Final = "VIGIE_ORIGINS"
 DATA: Final = "VIGIE_DATA"
 """Folder in which the service keeps what it is told about its cards: no health data. Without it nothing is kept."""
 
+CLIENTS: Final = "VIGIE_CLIENTS"
+"""File of the clients that may ask (TOML, `serving.access.clients`)."""
+
+TOKEN_KEY: Final = "VIGIE_TOKEN_KEY"
+"""File of the private key that signs this service's tokens (PEM, P-384)."""
+
+AUDIT_KEY: Final = "VIGIE_AUDIT_KEY"
+"""File of the key that seals the audit trail and makes digests in it unguessable, 32 bytes or more."""
+
+DEVELOPMENT: Final = "VIGIE_DEVELOPMENT"
+"""``1`` for development mode: anybody may ask, and every answer says so."""
+
+BUILDING: Final = "VIGIE_BUILDING"
+"""``1`` while a Bento is built: it is imported to be described and lets nobody in. Set by `serving.release`."""
+
 MODEL_ALIAS: Final = "bundle"
 """What the released bundle is called inside a Bento."""
 
@@ -59,6 +74,26 @@ def public_address(environment: Mapping[str, str]) -> str | None:
     if found and not re.fullmatch(ADDRESS.pattern + r"(/[A-Za-z0-9._~\-]+)*", found):
         raise InvalidSetting(f"{PUBLIC_ADDRESS} is no address, such as https://vigie.example or https://example/vigie")
     return found or None
+
+
+def is_development(environment: Mapping[str, str]) -> bool:
+    """Return whether anybody may ask: by name, or for a demonstration to which nothing was said about clients.
+
+    Raises
+    ------
+    InvalidSetting
+        If development is asked for and clients are named as well: they would be told nothing of it.
+    """
+    by_name = environment.get(DEVELOPMENT) == "1"
+    named = [name for name in (CLIENTS, TOKEN_KEY, AUDIT_KEY) if environment.get(name)]
+    if by_name and named:
+        raise InvalidSetting(f"{DEVELOPMENT}=1 lets anybody ask: leave it out, or leave out {', '.join(named)}")
+    return by_name or (environment.get(ALLOW_DEMONSTRATION) == "1" and not named)
+
+
+def is_building(environment: Mapping[str, str]) -> bool:
+    """Return whether the service is only imported so that a Bento can be built of it."""
+    return environment.get(BUILDING) == "1"
 
 
 def data_folder(environment: Mapping[str, str]) -> Path | None:

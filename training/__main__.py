@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from features.intake import InvalidRecords
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
+from training.cohorts.declared import COHORTS
 from training.committee.commands import add_to as add_ledger_commands
 from training.console import Steps
 from training.studies import FRAMINGHAM, STUDIES, Study
@@ -32,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidRecords as error:
         print(error, file=sys.stderr)
         return INVALID
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ModuleNotFoundError) as error:
         print(error, file=sys.stderr)
         return MISSING
     return code
@@ -52,6 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument(
         "--model", action="append", required=True, help="name of a model; several times for several models"
     )
+    cohorts = commands.add_parser(
+        "cohorts",
+        help="judge all models on the published cohorts they apply to, on one page",
+        description="Judge all models on the published cohorts they apply to: cohorts.html and cohorts.json. Most "
+        "cohorts come with pip install 'vigie[cohorts]'.",
+    )
+    cohorts.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where page and figures go")
+    cohorts.add_argument("--framingham", type=Path, metavar="FILE", help="CSV file of the longitudinal teaching set")
+    cohorts.add_argument("--cohort", action="append", default=[], help="name of a cohort; several times for several")
+    cohorts.add_argument("--seed", type=int, default=0, help="decides models, splits and bootstrap")
+    cohorts.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
+    cohorts.set_defaults(command=_cohorts)
     studies = commands.add_parser("studies", help="list the studies")
     studies.set_defaults(command=_studies)
     add_ledger_commands(commands.add_parser("ledger", help="check or show the committee's ledger of decisions"))
@@ -179,6 +193,25 @@ def _made(options: argparse.Namespace, source: str, progress: Progress) -> Recor
         records = synthesise(store, patients=int(options.patients), seed=seed, progress=progress)
     note.write_text(made_from, encoding="utf-8")
     return records
+
+
+def _cohorts(options: argparse.Namespace) -> int:
+    from training.cohorts import cohorts_page, judge_all
+
+    many = len(options.cohort) or len(COHORTS) + (options.framingham is not None)
+    steps, shown = Steps(many), ExitStack()
+
+    def progress(name: str) -> Callable[[str, int, int], None]:
+        shown.close()
+        return shown.enter_context(steps(f"Cohort {name}")).named_progress
+
+    with shown:
+        found = judge_all(options.cohort, options.framingham, options.resamples, options.seed, progress)
+    options.into.mkdir(parents=True, exist_ok=True)
+    (options.into / "cohorts.json").write_text(found.to_json(), encoding="utf-8")
+    (options.into / "cohorts.html").write_text(cohorts_page(found), encoding="utf-8")
+    print(f"All on one page: {options.into / 'cohorts.html'}")
+    return OK
 
 
 def _studies(options: argparse.Namespace) -> int:

@@ -35,6 +35,10 @@ class Step:
         """Say what the step came to; shown when it ends."""
         self._note = text
 
+    def say(self, text: str) -> None:
+        """Say something now."""
+        print(f"      {text}", file=self._stream, flush=True)
+
     def progress(self, done: int, total: int, what: str = "") -> None:
         """Show how far the step is and how long is left."""
         now = time.monotonic()

@@ -12,25 +12,33 @@ import pandas as pd
 
 from features.cohort import Members
 from features.digests import digest_folder
+from features.privacy import scan
 from features.records import Records
 from features.store import FeatureStore, compute
-from training import artefact, card, tracking
+from training import artefact, tracking
 from training.audit import audit, with_pairs
-from training.card import ModelCard, render
+from training.card import ModelCard, write_documents
 from training.committee import Bilingual, Decision, Ledger, Votes, demonstration_key
 from training.comparison import comparison_page
-from training.console import Steps
+from training.console import Step, Steps
 from training.drafting import Run, draft
 from training.explain import explain
 from training.measures import Estimate
 from training.models import Learned, RiskModel
 from training.plots import figures
+from training.splits import Split
 from training.studies import Study
 from training.tuning import Tuned
 from training.validate import Evidence, Predictions, refitted, validate
 
 COMPARE_STEPS, TRAIN_STEPS = 3, 7
 REFITS = 10  # for the spread of importance
+
+
+class DisclosureError(RuntimeError):
+    """What was about to be published tells of single people, or of fewer than may be shown."""
+
+
 UNKNOWN = "?"
 """Region of people of whom none is recorded: they are held out together."""
 
@@ -158,6 +166,8 @@ def run(
                 study.thresholds,
                 resamples,
                 seed,
+                comparator=found.predictions[study.comparator].to_numpy(),
+                recorded=pd.DataFrame({"inputs_missing": X[list(study.features)].isna().mean(axis=1)}),
             )
 
         with steps(f"Why: {study.candidate} fitted on everybody, explained"):
@@ -208,9 +218,12 @@ def run(
             for name, document in (("evidence", found.evidence), ("audit", audited), ("explanation", explanation)):
                 (bundle / f"{name}.json").write_text(document.to_json(), encoding="utf-8")
             decision = _demonstration_decision(drawn_up, bundle) if demonstration else None
-            for language in card.LANGUAGES:
-                page = render(drawn_up, found.evidence, audited, explanation, decision, language, final=True)
-                (bundle / f"card.{language}.html").write_text(page, encoding="utf-8")
+            write_documents(bundle, drawn_up, found.evidence, audited, explanation, decision)
+            if leaks := scan(bundle, _extremes(X[list(study.features)])):
+                lines = "\n".join(f"- {leak}" for leak in leaks)
+                raise DisclosureError(
+                    f"nothing of this bundle may leave: it tells of single people or of few:\n{lines}"
+                )
 
         with steps("For the record: MLflow"):
             tracking.log_audit(audited)
@@ -255,7 +268,7 @@ def _compare(
             seed,
             step.named_progress,
             clusters=study.clusters,
-            also=study.also,
+            also=_possible(study.also, index, step),
             also_of=() if only else (study.comparator, study.candidate),
             rule=study.rule if not only else None,
             robustness=study.robustness if not only else None,
@@ -265,6 +278,19 @@ def _compare(
     (folder / "comparison.html").write_text(page, encoding="utf-8")
     tracking.log_evidence(evidence, models, page)
     return Compared(members, X, groups, models, evidence, predictions)
+
+
+def _possible(also: Sequence[Split], index: pd.DataFrame, step: Step) -> list[Split]:
+    """Return the ways to hold people out that these records allow, and say why another is not."""
+    possible = []
+    for splits in also:
+        try:
+            list(splits.split(index))
+        except ValueError as error:
+            step.say(f"not judged otherwise: {error}")
+        else:
+            possible.append(splits)
+    return possible
 
 
 def _asked(study: Study, only: Sequence[str], seed: int) -> Sequence[RiskModel]:
@@ -286,6 +312,16 @@ def _fitted(study: Study, found: Compared) -> Learned:
     if not isinstance(fitted, Learned):
         raise TypeError(f"{study.candidate} is not a learned model: choose another candidate")
     return fitted
+
+
+def _extremes(X: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Return the smallest and largest value of each number that is measured: each may be one person's."""
+    numbers = X.select_dtypes("number")
+    return {
+        str(name): (float(column.min()), float(column.max()))
+        for name, column in numbers.items()
+        if column.notna().any()
+    }
 
 
 def _demonstration_decision(drawn_up: ModelCard, bundle: Path) -> Decision:

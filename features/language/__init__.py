@@ -35,7 +35,6 @@ from features.language.expression import (
 )
 from features.language.nodes import (
     LEAVES,
-    LONGEST,
     NODES,
     Age,
     Aggregate,
@@ -71,6 +70,7 @@ from features.language.nodes import (
 from features.language.text import text
 from features.language.types import (
     DAY,
+    LONGEST,
     YEAR,
     Boolean,
     Category,

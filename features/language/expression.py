@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NoReturn, Self
+from typing import Literal, NoReturn, Self, get_args
 
 from features.language.nodes import (
     Aggregate,
@@ -69,6 +69,11 @@ class Expression:
             What it means that a patient has no record of it. Left out, it follows from the expression; stated, it must
             agree with it, and `FeatureSet` refuses what does not.
         """
+        if direction not in get_args(Direction) or absence not in (None, *get_args(Absence)):
+            raise ExpressionError(
+                f"described() takes a direction of -1, 0 or 1, not {direction!r}, and an absence of "
+                f"{', '.join(map(repr, get_args(Absence)))} or none, not {absence!r}"
+            )
         return type(self)(self.node, fr, en, direction, absence)
 
     # arithmetic

@@ -13,14 +13,12 @@ from typing import Any, Final, Literal, TypeGuard
 
 from features.codes import Concept
 from features.language.concepts import concept_from_dict, parts
-from features.language.types import YEAR, Boolean, Category, Dated, Number, Type, divided, multiplied
+from features.language.types import Boolean, Category, Dated, Number, Type, divided, multiplied
 
 Statistic = Literal[
     "latest", "first", "count", "count_days", "exists",
     "mean", "minimum", "maximum", "sum", "standard_deviation", "slope",
 ]  # fmt: skip
-#: No record lasts longer than this many microseconds (a thousand years): whole numbers of them can be added up.
-LONGEST: Final = 1000 * YEAR
 Comparator = Literal["==", "!=", "<", "<=", ">", ">="]
 #: A comparison of a record's own value with a number, or of its category with a name.
 Criterion = tuple[Comparator, float | str]

@@ -8,6 +8,9 @@ from typing import Final
 
 DAY: Final = 86_400_000_000  # microseconds
 YEAR: Final = 31_557_600_000_000  # 365.25 days
+#: Neither a window nor a record is longer than this many microseconds (a thousand years): whole numbers of them can be
+#: added to moments and up.
+LONGEST: Final = 1000 * YEAR
 
 
 class ExpressionError(TypeError):
@@ -23,17 +26,23 @@ class Duration:
 
 def days(n: float) -> Duration:
     """Return a duration of ``n`` days."""
-    return Duration(round(n * DAY))
+    return _times(n, DAY, "days")
 
 
 def months(n: float) -> Duration:
     """Return a duration of ``n`` twelfths of a year."""
-    return Duration(round(n * YEAR / 12))
+    return _times(n, YEAR / 12, "months")
 
 
 def years(n: float) -> Duration:
     """Return a duration of ``n`` years of 365.25 days."""
-    return Duration(round(n * YEAR))
+    return _times(n, YEAR, "years")
+
+
+def _times(n: float, length: float, name: str) -> Duration:
+    if not abs(n * length) <= LONGEST:
+        raise ExpressionError(f"{name}({n}) is no length of time: give at most {LONGEST / length:.0f}")
+    return Duration(round(n * length))
 
 
 @dataclass(frozen=True)

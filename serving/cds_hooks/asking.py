@@ -45,7 +45,7 @@ class Context(Tolerant):
         str,
         Field(
             pattern=r"^(Practitioner|PractitionerRole|Patient|RelatedPerson)/[A-Za-z0-9\-.]{1,64}$",
-            description="Who opened the file. Not used.",
+            description="Who opened the file. The audit trail keeps a keyed digest of it.",
         ),
     ]
     patientId: Annotated[  # noqa: N815

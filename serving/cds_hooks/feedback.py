@@ -1,7 +1,8 @@
 """What clinicians did with cards: an append-only file without health data, for data scientists to read.
 
-Of each entry is kept: the service, the card, whether it was followed or set aside, for which of our reasons, when, and
-when we were told. Comments are free text and are not kept; nor is anything of the patient or the user.
+Of each entry is kept: the practice whose software told it, the service, the card, whether it was followed or set aside,
+for which of our reasons, when, and when we were told. What one practice tells changes nothing that another
+told. Comments are free text and are not kept; nor is anything of the patient or the user.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ class Feedback(Tolerant):
     feedback: Annotated[list[Entry], Field(min_length=0, max_length=MOST)]
 
 
-def keep(feedback: Feedback, service: str, folder: Path) -> None:
-    """Add feedback to the file in a folder, made if it does not exist; it is on the disk when this returns."""
+def keep(feedback: Feedback, service: str, practice: str | None, folder: Path) -> None:
+    """Add a practice's feedback to the file in a folder, made if need be; it is on the disk when this returns."""
     told_at = _text(now())
     lines = [
         json.dumps(
             {
                 "told_at": told_at,
+                "practice": practice,
                 "service": service,
                 "card": str(entry.card),
                 "outcome": entry.outcome,
@@ -99,18 +101,18 @@ def _text(moment: datetime) -> str:
 
 
 def kept(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield what was kept, the latest of each card only, in the order of their first telling.
+    """Yield what was kept, the latest that each practice told of each card, in the order of their first telling.
 
     Raises
     ------
     FileNotFoundError
         If nothing was kept there.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str | None, str, str], dict[str, Any]] = {}
     with (folder / FILE).open(encoding="utf-8") as file:
         for line in file:
             entry = json.loads(line)
-            found[entry["service"], entry["card"]] = entry
+            found[entry.get("practice"), entry["service"], entry["card"]] = entry
     yield from found.values()
 
 

@@ -9,15 +9,19 @@ Element = dict[str, Any]
 
 WHY: Final[Mapping[str, str]] = {
     "400": "Not JSON, or ambiguous: a field given twice, NaN; or a query string.",
+    "401": "Nobody is let in who does not prove who they are: no explanation is given.",
+    "403": "This token does not allow it: a scope is missing, or it is for another practice.",
     "404": "There is no such thing here.",
     "405": "Not by this method.",
     "406": "Another type of answer is wanted than JSON.",
+    "408": "The body did not arrive in time.",
     "412": "Something that the discovery asks for was not sent whole: each key is named.",
     "413": "Too large.",
     "415": "Another Content-Type, or encoded.",
     "422": "Not a request: all its faults are listed, without what was sent.",
+    "429": "This client asks too much: ask again after the seconds in Retry-After.",
     "500": "The request could not be answered.",
-    "503": "No model may be used now, or feedback cannot be kept: the code says why.",
+    "503": "No model may be used now, too much is asked at once, or something cannot be kept: the code says why.",
 }
 
 

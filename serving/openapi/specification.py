@@ -26,6 +26,8 @@ from serving.contract import (
     read,
 )
 from serving.gate import Admitted
+from serving.openapi.access import SCHEMES, access_paths, guarded
+from serving.openapi.access import TAG as ACCESS
 from serving.openapi.examples import BATCH, EXAMPLES, request_of
 from serving.openapi.parts import LANGUAGE, Element, answer, body, in_path, refusals
 from serving.openapi.standard import SCHEMAS, TAGS, cds_hooks_paths, fhir_paths
@@ -55,6 +57,8 @@ Open an operation below and choose **Try it out**: the examples run as they are.
 - An abstention is an answer (200): `kind` tells `risk` from `abstention`.
 - In the service's own JSON, unknown fields are refused at every level; all faults of a request are listed at once.
 - Nothing of a patient is kept or written to a log.
+- In production every request needs a token (`POST /oauth/token`); in development mode none does, and every answer says
+  so in the header `Vigie-Mode: development`.
 """
 
 
@@ -75,17 +79,21 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
             {"name": "Risk", "description": "Ask about a patient, in the service's own JSON."},
             *TAGS,
             {"name": "Models", "description": "What is served, and on whose decision."},
+            ACCESS,
             {"name": "Health", "description": "For whoever runs the service."},
         ],
-        "paths": {
-            **_score_paths(admitted, of),
-            **fhir_paths(),
-            **cds_hooks_paths(admitted, of[Call], of[Feedback]),
-            **_model_paths(admitted, of),
-            "/livez": _health("The process answers."),
-            "/readyz": _health("An approved model is loaded and its approval is not over (503 otherwise)."),
-        },
-        "components": {"schemas": {**definitions["$defs"], **SCHEMAS}},
+        "paths": guarded(
+            {
+                **_score_paths(admitted, of),
+                **fhir_paths(),
+                **cds_hooks_paths(admitted, of[Call], of[Feedback]),
+                **_model_paths(admitted, of),
+                **access_paths(),
+                "/livez": _health("The process answers."),
+                "/readyz": _health("An approved model is loaded and its approval is not over (503 otherwise)."),
+            }
+        ),
+        "components": {"schemas": {**definitions["$defs"], **SCHEMAS}, "securitySchemes": SCHEMES},
     }
 
 

@@ -74,6 +74,9 @@ WRONG = {
     "category as number": (lambda: latest(SEX) > 1, r"takes numbers.*latest\(sex\)"),
     "window": (lambda: count(HDL, within=days(0)), r"count\(hdl_cholesterol\): within= takes a positive duration"),
     "window type": (lambda: count(HDL, within=5), r"years\(2\)"),
+    "window without end": (lambda: years(float("inf")), r"years\(inf\) is no length of time: give at most 1000"),
+    "window that is no number": (lambda: days(float("nan")), r"days\(nan\) is no length of time"),
+    "window beyond all calendars": (lambda: latest(HDL, within=years(300_000)), r"give at most 1000"),
     "window inside out": (lambda: count(HDL, within=days(5), until=days(5)), r"ends before it begins"),
     "window misspelt": (lambda: count(HDL, untill=days(5)), r"untill= is not known; known: within, until, since"),
     "event": (lambda: latest(HDL, since=STATIN), r"since= takes an event such as first\(STATIN\).*statin"),
@@ -107,6 +110,8 @@ WRONG = {
     "infinite": (lambda: age() * float("inf"), r"not a constant"),
     "a string": (lambda: age() + "1", r"expected an expression"),
     "not an expression": (lambda: FeatureSet("x", a=age(), b=3, c="d"), r"b, c"),
+    "direction": (lambda: age().described("", "", 2), r"a direction of -1, 0 or 1, not 2"),
+    "absence of no kind": (lambda: age().described("", "", 0, "unknown"), r"'never measured', .* not 'unknown'"),
     "absence": (
         lambda: FeatureSet("x", hdl=latest(HDL).described("", "", 0, "negative by absence")),
         r"hdl is described as negative by absence, but without records it is missing",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.privacy import SMALLEST_COUNT, Objections, mask, pseudonym, pseudonymise, shown, without
+from features.privacy import (
+    SMALLEST_COUNT,
+    Leak,
+    Objections,
+    mask,
+    pseudonym,
+    pseudonymise,
+    rounded,
+    scan,
+    shown,
+    told_by_difference,
+    without,
+)
+from features.privacy.linking import Sum, exposed, mask_linked
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
@@ -75,7 +90,7 @@ def test_a_column_is_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.index.tolist() == column.index.tolist()
     assert found.name == "patient"
     asked: list[str] = []
-    monkeypatch.setattr("features.privacy.pseudonym", lambda each, key, domain: asked.append(each) or each)
+    monkeypatch.setattr("features.privacy.pseudonyms.pseudonym", lambda each, key, domain: asked.append(each) or each)
     pseudonymise(column, KEY, "cardio")
     assert asked == ["b", "a", "c"]
     assert pseudonymise(pd.Series([], dtype="str"), KEY, "cardio").tolist() == []
@@ -199,3 +214,161 @@ def test_no_masked_count_can_be_recovered_by_subtraction(counts: list[int]) -> N
 
 def _at_most(counts: list[int]) -> bool:
     return sum(counts) == (SMALLEST_COUNT - 1) * len(counts)
+
+
+def test_rounding_comes_after_suppression() -> None:
+    assert [rounded(count) for count in (None, 0, 10, 11, 12, 13, 17, 18)] == [None, None, None, 10, 10, 15, 15, 20]
+    assert {rounded(count) for count in range(48, 53)} == {50}, "one person more or less is not seen"
+
+
+def test_two_versions_of_a_table_can_tell_a_small_cell() -> None:
+    before: dict[str, int | None] = {"women": 120, "men": 90, "unknown": None, "rural": 60}
+    after: dict[str, int | None] = {"women": 116, "men": 90, "unknown": 20, "rural": 40}
+    assert told_by_difference(before, after) == ["women"]
+    assert told_by_difference(before, before) == []
+    coarse = {cell: rounded(count) for cell, count in before.items()}
+    assert told_by_difference(coarse, {cell: rounded(count) for cell, count in (before | {"women": 119}).items()}) == []
+
+
+# --- Tables that share their margins ----------------------------------------------------------------------
+
+
+def table(rows: int, columns: int) -> tuple[list[Sum], int]:
+    """Return the sums of a table with its margins: cells, row totals, column totals, grand total."""
+    cells = rows * columns
+    grand = cells + rows + columns
+    by_row = [Sum(cells + r, tuple(r * columns + c for c in range(columns))) for r in range(rows)]
+    by_column = [Sum(cells + rows + c, tuple(r * columns + c for r in range(rows))) for c in range(columns)]
+    whole = [Sum(grand, tuple(range(cells, cells + rows))), Sum(grand, tuple(range(cells + rows, grand)))]
+    return [*by_row, *by_column, *whole], grand
+
+
+def with_margins(cells: list[int], rows: int, columns: int) -> list[int]:
+    grid = np.array(cells).reshape(rows, columns)
+    return [*cells, *map(int, grid.sum(axis=1)), *map(int, grid.sum(axis=0)), int(grid.sum())]
+
+
+def could_be_large(published: list[int | None], cell: int) -> bool:
+    """Try every table of two by two whole numbers that agrees with what is published: can this cell be 11 or more?"""
+    grand = published[8]
+    assert grand is not None
+    a, b, c = np.meshgrid(*[np.arange(grand + 1)] * 3, indexing="ij")
+    d = grand - a - b - c
+    values = [a, b, c, d, a + b, c + d, a + c, b + d]
+    agrees = d >= 0
+    for value, told in zip(values, published, strict=False):
+        agrees &= (value == told) if told is not None else True
+    return bool((agrees & (values[cell] >= SMALLEST_COUNT)).any())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(lambda cells: sum(cells) > 33))
+@example([5, 20, 15, 14])
+@example([3, 12, 12, 20])
+@example([4, 2, 20, 18])
+def test_no_small_cell_can_be_worked_out_from_a_table_and_its_margins(cells: list[int]) -> None:
+    sums, grand = table(2, 2)
+    counts = with_margins(cells, 2, 2)
+    masked = mask_linked(counts, sums, known=[grand])
+    assert all(value is None or value == count for value, count in zip(masked, counts, strict=True))
+    assert masked[grand] == counts[grand]
+    for place, count in enumerate(counts):
+        if 0 < count < SMALLEST_COUNT:
+            assert masked[place] is None
+            assert could_be_large(masked, place)
+
+
+def test_masking_each_table_alone_is_not_enough() -> None:
+    sums, grand = table(3, 2)
+    counts = with_margins([200, 5, 130, 150, 180, 170], 3, 2)
+    alone = [*mask(counts[:6]), *mask(counts[6:9]), *mask(counts[9:11]), counts[grand]]
+    assert exposed(alone, sums, [1]) == [1], "the row's total minus the cell beside it is the small one"
+    assert exposed(mask_linked(counts, sums, known=[grand]), sums, [1]) == []
+
+
+def test_nothing_is_hidden_without_need() -> None:
+    sums, grand = table(3, 3)
+    counts = with_margins([50, 60, 70, 20, 30, 40, 11, 12, 13], 3, 3)
+    assert mask_linked(counts, sums, known=[grand]) == counts
+    empty = with_margins([50, 0, 70, 20, 30, 40, 11, 12, 13], 3, 3)
+    assert [place for place, value in enumerate(mask_linked(empty, sums, known=[grand])) if value is None] == [1]
+
+
+# --- What leaves ------------------------------------------------------------------------------------------
+
+CLEAN = {
+    "card.json": {"people": 240, "events": "<11", "folds": 5, "groups": 2, "flow": [{"n": 11, "missing": None}]},
+    "evidence.json": {"counts": {"event": [40, None]}, "reasons": {"too old": None}, "seed": 3, "horizon": 10},
+}
+BOOSTER = "tree\nfeature_infos=[{}] [-1e+308:1e+308]\nTree=0\nleaf_count={}\ninternal_count=300 200\n"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """What a run may leave: nothing in it is a leak."""
+    for name, tree in CLEAN.items():
+        (tmp_path / name).write_text(json.dumps(tree), encoding="utf-8")
+    (tmp_path / "card.fr.html").write_text(
+        "<style>td { width: 3px }</style><p>n = 1\u202f234 ; évènements : moins de 11, 5 parts</p>"
+        '<table><tr><td>3,5</td><td class="count">12 345 (987)</td><td class="count">moins de 11</td></tr></table>',
+        encoding="utf-8",
+    )
+    (tmp_path / "figure.svg").write_text("<svg><text>n = 300</text><g><circle/><circle/></g></svg>", encoding="utf-8")
+    (tmp_path / "groups.csv").write_text("group,n,share\na,40,0.1\nb,,0.2\n", encoding="utf-8")
+    (tmp_path / "ledger.jsonl").write_text('{"verdict": "approved"}\n{"verdict": "refused"}\n', encoding="utf-8")
+    (tmp_path / "model.txt").write_text(BOOSTER.format("-1e+308:1e+308", "40 60"), encoding="utf-8")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff")
+    with zipfile.ZipFile(tmp_path / "event.skops", "w") as archive:
+        archive.writestr("schema.json", json.dumps({"model": BOOSTER.format("-1e+308:1e+308", "40 60")}))
+    return tmp_path
+
+
+def test_a_clean_bundle_has_no_leak(bundle: Path) -> None:
+    assert scan(bundle) == []
+    with pytest.raises(NotADirectoryError, match="nothing was scanned"):
+        scan(bundle / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("card.json", '{"flow": [{"people": 40}, {"people": 7}]}', "small count"),
+        ("evidence.json", '{"distribution": {"counts": {"event": [40, 3]}}}', "small count"),
+        ("evidence.json", '{"reasons": {"too old": 1}}', "small count"),
+        ("audit.json", '{"groups": [{"group": "a", "events": 10}]}', "small count"),
+        ("features.json", '{"age": {"min": 40.2, "p50": 60}}', "training extreme"),
+        ("golden.json", '{"rows": [{"patient": "a1", "age": 60}]}', "rows of people"),
+        ("ledger.jsonl", '{"n": 40}\n{"n": 4}', "small count"),
+        ("broken.json", "{", "not read"),
+        ("card.fr.html", '<table><tr><td class="count">12\u202f345 (7)</td></tr></table>', "small count"),
+        ("card.fr.html", "<p>n = <b>9</b></p>", "small count"),
+        ("card.en.html", "<p>n = 400; events: 3</p>", "small count"),
+        ("shap.svg", "<svg><g id='dots'>" + "<use x='1'/>" * 500 + "</g></svg>", "rows of people"),
+        ("curve.svg", "<svg><text>n = 6</text></svg>", "small count"),
+        ("groups.csv", "group,n\na,40\nb,2\n", "small count"),
+        ("people.csv", "patient,age\na,40\n", "rows of people"),
+        ("card.chai.xml", '<a><ValueJson>{"kind":"single","n":4}</ValueJson></a>', "small count"),
+        ("model.txt", BOOSTER.format("18.25:97.5", "40 60"), "training extreme"),
+        ("model.txt", BOOSTER.format("-1e+308:1e+308", "40 6"), "small count"),
+        ("frame.parquet", "PAR1", "rows of people"),
+    ],
+)
+def test_every_planted_leak_is_found(bundle: Path, name: str, text: str, kind: str) -> None:
+    (bundle / name).write_text(text, encoding="utf-8")
+    found = scan(bundle)
+    assert {(leak.file, leak.kind) for leak in found} == {(name, kind)}
+    assert all(leak.where for leak in found)
+
+
+def test_a_leak_within_an_archive_is_found(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle / "event.skops", "w") as archive:
+        archive.writestr("schema.json", json.dumps({"model": BOOSTER.format("18.25:97.5", "40 60")}))
+    assert scan(bundle) == [Leak("event.skops!schema.json", "feature_infos, feature 0", "training extreme")]
+
+
+def test_the_very_numbers_of_extreme_patients_are_looked_for(bundle: Path) -> None:
+    extremes = {"bmi": (13.672, 58.914), "age": (40.0, 79.0)}
+    assert scan(bundle, extremes) == []
+    (bundle / "note.txt").write_text("limits: 58.914\n", encoding="utf-8")
+    (bundle / "other.txt").write_text("158.914 and 58.9141\n", encoding="utf-8")
+    assert scan(bundle, extremes) == [Leak("note.txt", "largest bmi", "training extreme")]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,6 +121,19 @@ def test_the_index_is_of_the_request_in_any_order_and_as_often(tmp_path, made):
     assert nobody.dtypes.equals(whole.dtypes)
 
 
+@pytest.mark.parametrize("kind", ["datetime64[s]", "datetime64[ns]", "timestamp[us][pyarrow]", "object"])
+def test_moments_are_the_same_in_every_kind_of_column(made, kind):
+    asked = index(*LANDMARKS)
+    pd.testing.assert_frame_equal(
+        compute(FEATURES, made, asked.astype({"as_of": kind})), compute(FEATURES, made, asked)
+    )
+
+
+def test_an_empty_index_has_an_empty_frame(tmp_path, made):
+    nothing = FeatureStore(tmp_path / "store", made).frame(FEATURES, pd.DataFrame({"patient": [], "as_of": []}))
+    assert nothing.shape == (0, len(FEATURES))
+
+
 def test_frames_are_as_scikit_learn_wants_them(tmp_path, made):
     frame = FeatureStore(tmp_path / "store", made).frame(FEATURES, index(*LANDMARKS))
     assert frame.columns.tolist() == list(FEATURES)
@@ -196,6 +209,19 @@ def test_a_delivery_costs_only_the_rows_it_may_have_moved(tmp_path, made):
 
 def as_dict(record: Record) -> dict[str, object]:
     return {name: getattr(record, name) for name in ("happened_at", "known_at", "code", "value")}
+
+
+def test_parts_of_other_landmarks_are_not_read(tmp_path, made, monkeypatch):
+    store, read, opened = FeatureStore(tmp_path / "store", made), module._PartMaker._open, []
+    monkeypatch.setattr(module._PartMaker, "_open", lambda maker, file: opened.append(file) or read(maker, file))
+    for number, date in enumerate(LANDMARKS):
+        assert store.materialise(FEATURES, index(date)).computed == 40
+        assert len(parts(tmp_path)) == 4 * (number + 1)
+    assert not opened
+    assert store.materialise(FEATURES, index(*LANDMARKS[:2])).computed == 40  # the rows of one part, and the others'
+    assert len(opened) == 2 * 4
+    deliver(made, [row(PEOPLE[0], Record(LANDMARKS[1], LANDMARKS[1], "LOINC:8480-6", 150.0))])
+    assert store.materialise(FEATURES, index(LANDMARKS[2])).computed == 1
 
 
 def test_what_later_deliveries_moved_is_not_taken_for_the_past(tmp_path, made):
@@ -344,6 +370,15 @@ def test_an_index_that_cannot_be_meant_is_refused(tmp_path, made):
     numbered = pd.Series([None, *range(119)], dtype=object)
     with pytest.raises(ValueError, match=r"1 rows .* no patient or no as_of.*; .*time zone.*; 119 .* not text"):
         store.frame(FEATURES, asked.assign(patient=numbered, as_of=asked["as_of"].dt.tz_localize("Europe/Paris")))
+    for moments, fault in (
+        ([20180101] * 120, "as_of is int64, not datetimes"),
+        (["2018-01-01"] * 120, "as_of is str, not datetimes"),
+        (pd.Series([datetime(2018, 1, 1, tzinfo=UTC)] * 120, dtype=object), "time zone"),
+        (asked["as_of"].astype("timestamp[us][pyarrow]").dt.tz_localize("UTC"), "time zone"),
+        (pd.Series([*LANDMARKS, "2018-01-01"] * 30, dtype=object), "as_of mixes datetimes and other things"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            store.frame(FEATURES, asked.assign(as_of=moments))
     strangers = pd.concat([asked, index(LANDMARKS[0], people=[f"stranger {n}" for n in range(5)])])
     for frame in (store.frame, lambda *arguments: compute(arguments[0], made, arguments[1])):
         with pytest.raises(ValueError, match=r"^5 rows of the index are about patients who have no record here"):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,14 +14,19 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from serving.access import Guard, open_guard
 from serving.application import application
 from serving.contract import now
 from serving.desk import Desk
 from serving.doors import DOORS
 from serving.gate import Admitted, admit
-from serving.hardening import Hardened
-from tests.serving import bundles
+from serving.hardening import Hardened, taken
+from serving.outcome import note_answers
+from tests.serving import bundles, clients
 from training.committee import generate_key, save_public_key
 
 
@@ -133,7 +140,79 @@ def asked(current: Admitted, tmp_path: Path) -> Asked:
     """The whole service but for BentoML, asked without a network."""
     inner = application()
     inner.state.desk, inner.state.address, inner.state.data = Desk(current), HOME, tmp_path / "data"
-    return Asked(inner, Hardened(inner, DOORS, frozenset({ORIGIN})))
+    inner.state.guard = Guard()
+    return Asked(inner, Hardened(inner, DOORS, inner.state.guard, frozenset({ORIGIN})))
+
+
+def _score(request: Request) -> Response:
+    """What BentoML's route does; `test_service` asks that one."""
+    answer = request.app.state.desk.answer(taken(request.scope))
+    note_answers([answer])
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+NORTH, SOUTH = clients.elliptic("north-software"), clients.elliptic("south-software")
+
+
+@dataclass(frozen=True)
+class Production:
+    """The service in production, asked without a network, and two clients: one a practice each."""
+
+    asked: Asked
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def trail(self) -> list[dict[str, Any]]:
+        """The audit trail's lines."""
+        files = sorted((self.data / "audit").glob("*.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+    def bearer(self, software: clients.Software = NORTH, **form: str) -> dict[str, str]:
+        """The header with a new token."""
+        answer = self.asked.post("/oauth/token", data=software.form(**form))
+        assert answer.status_code == 200, answer.text
+        return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+@pytest.fixture
+def open_production(current: Admitted, tmp_path: Path) -> Callable[..., Production]:
+    """Open the service in production for some clients, the two by default."""
+
+    def opened(*given: tuple[clients.Software, dict[str, Any]]) -> Production:
+        two = (NORTH, {"practices": ["north"]}), (SOUTH, {"practices": ["south"]})
+        environment = clients.configured(tmp_path, *(given or two))
+        inner = application()
+        inner.router.routes.append(Route("/score", _score, methods=["POST"]))
+        inner.state.desk, inner.state.address, inner.state.data = Desk(current), HOME, tmp_path / "data"
+        inner.state.guard = open_guard(environment, lambda: current.artefact.study)
+        return Production(Asked(inner, Hardened(inner, DOORS, inner.state.guard, frozenset({ORIGIN}))), tmp_path)
+
+    return opened
+
+
+@pytest.fixture
+def production(open_production: Callable[..., Production]) -> Production:
+    return open_production()
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Let nothing reach out; the list holds what tried to."""
+    tried: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        tried.append(arguments)
+        raise OSError("nothing reaches out in this test")
+
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    return tried
 
 
 @pytest.fixture(scope="session", params=["linear", "boosted"])

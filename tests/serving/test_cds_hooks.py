@@ -484,7 +484,7 @@ def test_feedback_of_the_specification_is_kept_without_comments(asked, blocks, t
     assert accepted["reason"] is None
     assert (overridden["outcome"], overridden["reason"]) == ("overridden", "other")
     assert overridden["at"] == "2020-12-11T00:00:00Z"
-    assert set(accepted) == {"told_at", "service", "card", "outcome", "reason", "at"}
+    assert set(accepted) == {"told_at", "practice", "service", "card", "outcome", "reason", "at"}
     kept = json.dumps(lines(tmp_path))
     assert "comment" not in kept
     assert "d7ecf885" not in kept, "whoever wrote that code may have written anything"

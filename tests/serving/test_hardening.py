@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from serving.access import Guard
 from serving.doors import DOORS
 from serving.hardening import LARGEST_BODY, Hardened, door_of, log_types_only
 from serving.openapi import EXAMPLES
@@ -54,7 +55,7 @@ def exchange(app: Any, scope: dict[str, Any], parts: tuple[bytes, ...] = ()) -> 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(Hardened(app, DOORS)(scope, receive, send))
+    asyncio.run(Hardened(app, DOORS, Guard())(scope, receive, send))
     return sent
 
 
@@ -103,7 +104,8 @@ POSTED = [door.name for door in DOORS if door.judge is not None]
 @pytest.mark.parametrize("path", POSTED)
 def test_bodies_are_bounded_at_every_door(path):
     door = door_of(path, DOORS)
-    start, _ = ask(Inner(), b" " * door.largest, b" ", path=path)
+    kind = (b"content-type", door.media[0].encode())
+    start, _ = ask(Inner(), b" " * door.largest, b" ", path=path, headers=(kind,))
     assert start["status"] == 413
 
 

@@ -16,7 +16,7 @@ def test_what_scores_imports_nothing_that_trains_or_draws(module, tmp_path):
         f"import sys, {module}\n"
         f"print([name for name in {FORBIDDEN} if name in sys.modules], 'training.audit' in sys.modules)"
     )
-    environment = {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true", "PATH": ""}
+    environment = {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true", "PATH": "", "VIGIE_DEVELOPMENT": "1"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert ran.stdout.split("\n")[-2] == "[] False"
 

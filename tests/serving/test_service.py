@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from serving.desk import Desk
 from serving.hardening import HEADERS, LARGEST_BODY
 from serving.openapi import EXAMPLES, request_of
-from serving.settings import BUNDLE, TRUSTED_KEYS
+from serving.settings import BUNDLE, DEVELOPMENT, TRUSTED_KEYS
 from tests.conftest import REPOSITORY
 from tests.serving import files, live
 
@@ -38,7 +38,7 @@ def released(committee: Ed25519PrivateKey, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def server(released: Path, trusted: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Server]:
     folder = tmp_path_factory.mktemp("server")
-    command = ["serving", "serve", "--bundle", str(released), "--trusted-keys", str(trusted)]
+    command = ["serving", "serve", "--bundle", str(released), "--trusted-keys", str(trusted), "--development"]
     with live.serving(command, live.environment(folder / "home"), folder / "log") as running:
         yield running
 
@@ -312,7 +312,9 @@ def test_a_refused_bundle_never_becomes_ready_and_says_why(tmp_path, committee, 
     bundle = live.bundle(tmp_path, committee, "linear")
     golden = bundle / "model" / "golden.json"
     golden.write_text(golden.read_text() + " ")
-    settings = live.environment(tmp_path / "home", **{BUNDLE: str(bundle), TRUSTED_KEYS: str(trusted)})
+    settings = live.environment(
+        tmp_path / "home", **{BUNDLE: str(bundle), TRUSTED_KEYS: str(trusted), DEVELOPMENT: "1"}
+    )
     command = ["bentoml", "serve", "serving.service:Vigie"]
     with live.serving(command, settings, tmp_path / "log", ready=False) as refused, refused.client() as asking:
         assert asking.get("/readyz").status_code == 503

@@ -104,11 +104,32 @@ def evidence() -> Tree:
 
 
 def group(name: str, n: int | None, events: int | None, verdict: str = "within") -> Tree:
+    judged = {
+        "verdict": verdict,
+        "simultaneous": {"low": 0.93, "high": 1.17},
+        "shrunk": {"value": 1.03, "low": 0.97, "high": 1.09},
+    }
+    measured = [*estimates(n, events), estimate("calibration_at_threshold", n, events, 0.1)]
     findings = [
-        {"estimate": each, "verdict": verdict if each["measure"] == "observed_expected" else None}
-        for each in estimates(n, events)
+        {"estimate": each} | (judged if each["measure"] == "observed_expected" else dict.fromkeys(judged))
+        for each in measured
     ]
     return {"group": name, "n": n, "events": events, "findings": findings}
+
+
+def recording(what: str, values: tuple[float | None, float | None]) -> Tree:
+    gap = {"measure": what, "threshold": None, "highest": "male", "lowest": "female", "groups": 2}
+    rows = [
+        {"group": name, "value": value, "low": value and value - 1, "high": value and value + 1, "n": n}
+        for name, value, n in zip(("female", "male"), values, (6_345, 6_040), strict=True)
+    ]
+    return {"what": what, "groups": rows, "gap": {**gap, "value": 2.0, "low": 0.6, "high": 3.4}}
+
+
+def mitigation(policy: str) -> Tree:
+    changes = [estimate(name, 6_345, 400, 0.1) for name in ("net_benefit", "flagged", "sensitivity")]
+    groups = [{"group": "female", "cut": 0.094, "changes": changes}, {"group": "male", "cut": None, "changes": changes}]
+    return {"policy": policy, "threshold": 0.1, "overall": changes, "groups": groups}
 
 
 def audit() -> Tree:
@@ -117,9 +138,19 @@ def audit() -> Tree:
     return {
         "horizon": 10.0,
         "tolerances": {"observed_expected": [0.8, 1.25]},
+        "families": [
+            {"name": "attributes", "comparisons": 2, "alone": 0.05, "level": 0.025},
+            {"name": "pairs", "comparisons": 1, "alone": 0.025, "level": 0.025},
+        ],
         "attributes": [
-            {"attribute": "sex", "groups": sex, "gaps": [{**gap, "value": 0.02, "low": -0.01, "high": 0.05}]},
-            {"attribute": "sex × region", "groups": [group("female × north", 3_000, 200)], "gaps": []},
+            {
+                "attribute": "sex",
+                "groups": sex,
+                "gaps": [{**gap, "value": 0.02, "low": -0.01, "high": 0.05}],
+                "recording": [recording("event_rate", (8.2, 10.2)), recording("lost", (None, 3.1))],
+                "mitigation": [mitigation("recalibration"), mitigation("thresholds")],
+            },
+            {"attribute": "sex × region", "groups": [group("female × north", 3_000, 200, "suspected")], "gaps": []},
         ],
     }
 

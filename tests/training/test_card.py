@@ -248,6 +248,7 @@ def test_small_counts_are_hidden_and_so_is_what_gives_them_away() -> None:
     gated = gate(audit)["attributes"][0]["groups"]
     assert [group["n"] for group in gated] == [6_345, HIDDEN, SMALL]
     assert [group["events"] for group in gated] == [HIDDEN, 587, SMALL]
+    assert {(f["shrunk"], f["simultaneous"]) for f in gated[2]["findings"]} == {(None, None)}
     estimates = [finding["estimate"] for finding in gated[2]["findings"]]
     assert {(e["n"], e["events"], e["value"], e["low"]) for e in estimates} == {(SMALL, SMALL, None, None)}
     html = render(
@@ -505,3 +506,52 @@ def test_evidence_without_a_single_value_is_still_shown() -> None:
     html = render(card, evidence, audit, explanation)
     Page(html)
     assert "trop peu de données" in html
+
+
+# --- Fairness, for somebody with no statistics ------------------------------------------------------------
+
+
+def test_the_page_says_how_many_comparisons_were_made_and_what_false_alarms_are_to_be_expected() -> None:
+    html = re.sub(r"\s+", " ", page(language="en"))
+    assert "For groups: 2 comparisons, of which up to 0.1 would be outside by chance" in html
+    assert "the chance that even one group of the audit wrongly is, is at most 5%" in html
+    assert html.count("to watch") >= 2
+    assert "To watch: Sex × Region (Women × north)." in page(language="en")
+    assert "Cautious: 1.03" in html
+    assert "“Cautious”: the estimate drawn towards the groups’ mean" in html
+
+
+def test_the_page_says_what_is_recorded_and_what_a_correction_would_cost() -> None:
+    html = page()
+    assert "Évènements enregistrés pour 1\u202f000 personnes-années" in html
+    assert "ce n’est pas le hasard" in html
+    assert "Montré, non appliqué." in html
+    assert "inchangé\u00a0: trop peu d’évènements" in html
+    assert "Signalé à partir de" in html
+    assert "9,4\u202f%" in html
+
+
+def test_every_number_says_which_run_it_comes_from() -> None:
+    html = page()
+    for document in ("evidence", "audit", "explanation"):
+        sealed = getattr(CARD.traceability, f"{document}_digest")[:12]
+        assert re.search(rf"{document}\.json.*?{sealed}.*?{cards.RUN}", html, re.DOTALL)
+    # A table of numbers stands under a heading that names its run, or names it itself.
+    for table in re.finditer(r"<table.*?</table>", html, re.DOTALL):
+        if "interval" in table[0] and "<td>0," in table[0]:
+            before = html[: table.end()]
+            section = before[before.rindex("<section") :]
+            assert cards.RUN in section
+
+
+def test_an_audit_written_before_these_fields_is_still_shown() -> None:
+    audit = cards.audit()
+    del audit["families"]
+    for attribute in audit["attributes"]:
+        attribute.pop("recording", None)
+        attribute.pop("mitigation", None)
+        for group in attribute["groups"]:
+            for finding in group["findings"]:
+                del finding["shrunk"], finding["simultaneous"]
+    card = cards.card(traceability=CARD.traceability.model_copy(update={"audit_digest": content_digest(audit)}))
+    Page(render(card, cards.evidence(), audit, cards.explanation()))

@@ -11,6 +11,7 @@ who fills it.
 """
 
 from features.typography import LANGUAGES, Language, calendar, decimal, percent, typeset
+from training.card.chai import chai_xml
 from training.card.documents import Document, content_digest, model_evidence, tree_of
 from training.card.fields import (
     CHAPTERS,
@@ -24,8 +25,11 @@ from training.card.fields import (
     item,
     item_of,
 )
+from training.card.leaflet import leaflet
 from training.card.model_card import SECTIONS, AlteredCard, InvalidCard, ModelCard
+from training.card.publishing import write_documents
 from training.card.rendering import Standing, render
+from training.card.schema import card_schema, schema_json
 from training.card.sections import (
     RESEARCH_ONLY,
     AuthoredFields,
@@ -53,6 +57,7 @@ from training.card.values import (
     SignOff,
     hide_small_steps,
 )
+from training.card.versions import compare_cards
 from training.card.writing import count, label_of_measure, number, word
 
 __all__ = [
@@ -97,6 +102,9 @@ __all__ = [
     "Standing",
     "Traceability",
     "calendar",
+    "card_schema",
+    "chai_xml",
+    "compare_cards",
     "content_digest",
     "count",
     "decimal",
@@ -105,11 +113,14 @@ __all__ = [
     "item",
     "item_of",
     "label_of_measure",
+    "leaflet",
     "model_evidence",
     "number",
     "percent",
     "render",
+    "schema_json",
     "tree_of",
     "typeset",
     "word",
+    "write_documents",
 ]

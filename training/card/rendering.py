@@ -66,19 +66,14 @@ def render(
     decision = decision or card.decision
     if final or decision is not None:
         card.final()
-    if decision is not None:
-        require_about(decision, card.digest)
-    documents = {"evidence": evidence, "audit": audit, "explanation": explanation}
-    _require_intact(card, documents)
-    gated = {name: None if document is None else gate(tree_of(document)) for name, document in documents.items()}
+    gated = gated_documents(card, {"evidence": evidence, "audit": audit, "explanation": explanation}, decision)
     found, reference, compared = _judged(gated["evidence"], card.identity.model)
-    standing: Standing = "draft" if card.holes() else decision.verdict if decision else "pending"
-    page = _environment(language).get_template("card.html.j2")
+    page = card_environment(language).get_template("card.html.j2")
     return page.render(
         card=card,
         decision=decision,
-        standing=standing,
-        demonstration=card.identity.demonstration or (decision is not None and decision.shown_as_demonstration),
+        standing=standing_of(card, decision),
+        demonstration=shown_as_demonstration(card, decision),
         chapters=_chapters(card),
         found=found,
         reference=reference,
@@ -99,8 +94,19 @@ def _judged(evidence: Mapping[str, Any] | None, model: str) -> tuple[dict[str, A
     return found, None, None
 
 
-def _require_intact(card: ModelCard, documents: Mapping[str, Document | None]) -> None:
-    """Refuse documents that are not those the card answers for, and a complete card without them."""
+def gated_documents(
+    card: ModelCard, documents: Mapping[str, Document | None], decision: Decision | None = None
+) -> dict[str, Any]:
+    """Return documents as a reader may see them, once they and the decision are found to be those of the card.
+
+    Raises
+    ------
+    AlteredCard
+        If a document is not the one the card answers for, is missing from a complete card, or the decision is about
+        another card.
+    """
+    if decision is not None:
+        require_about(decision, card.digest)
     faults = []
     for name, document in documents.items():
         claimed = getattr(card.traceability, f"{name}_digest")
@@ -110,6 +116,17 @@ def _require_intact(card: ModelCard, documents: Mapping[str, Document | None]) -
             faults.append(f"{name} was altered: its digest is not the card's")
     if faults:
         raise AlteredCard("; ".join(faults))
+    return {name: None if document is None else gate(tree_of(document)) for name, document in documents.items()}
+
+
+def standing_of(card: ModelCard, decision: Decision | None) -> Standing:
+    """Return where a card stands: a draft, waiting for the committee, or what it decided."""
+    return "draft" if card.holes() else decision.verdict if decision else "pending"
+
+
+def shown_as_demonstration(card: ModelCard, decision: Decision | None) -> bool:
+    """Return whether a page says that the card is a demonstration."""
+    return card.identity.demonstration or (decision is not None and decision.shown_as_demonstration)
 
 
 @dataclass(frozen=True)
@@ -164,7 +181,7 @@ def _finite(values: Any) -> list[float]:
 
 
 @cache
-def _environment(language: Language) -> Environment:
+def card_environment(language: Language) -> Environment:
     """Return the templates with what writes numbers and texts in one language."""
 
     def in_language(text: Bilingual | str) -> str:
@@ -190,5 +207,6 @@ def _environment(language: Language) -> Environment:
         "scale": _scale,
         "ticks": lambda low, high, wanted=5: ticks(low, high, wanted, STEPS),
         "cross": CROSS,
+        "mitigated": lambda part: [(each["group"], each["cut"], each["changes"]) for each in part["groups"]],
     }
     return made

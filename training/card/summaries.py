@@ -87,22 +87,25 @@ def verdicts(attributes: Sequence[Mapping[str, Any]], labels: Mapping[str, Bilin
     if not judged:
         return NO_VERDICT
     many = Counter(verdict for *_, verdict in judged)
-    outside = dict.fromkeys((attribute, group) for attribute, group, verdict in judged if verdict == "outside")
 
-    def named(language: Language) -> str:
+    def named(wanted: str, language: Language) -> str:
+        places = dict.fromkeys((attribute, group) for attribute, group, verdict in judged if verdict == wanted)
         return ", ".join(
-            f"{word(attribute, language, labels)} ({word(group, language, labels)})" for attribute, group in outside
+            f"{word(attribute, language, labels)} ({word(group, language, labels)})" for attribute, group in places
         )
 
     return Bilingual(
         fr=(
             f"{len(judged)} verdicts : {many['within']} dans la tolérance déclarée, {many['outside']} hors tolérance, "
-            f"{many['uncertain']} incertains, {many['insufficient']} sans assez de données."
-            + (f" Hors tolérance : {named('fr')}." if outside else "")
+            f"{many['suspected']} à surveiller, {many['uncertain']} incertains, {many['insufficient']} sans assez de "
+            "données."
+            + (f" Hors tolérance : {named('outside', 'fr')}." if many["outside"] else "")
+            + (f" À surveiller : {named('suspected', 'fr')}." if many["suspected"] else "")
         ),
         en=(
             f"{len(judged)} verdicts: {many['within']} within the declared tolerance, {many['outside']} outside, "
-            f"{many['uncertain']} uncertain, {many['insufficient']} without enough data."
-            + (f" Outside: {named('en')}." if outside else "")
+            f"{many['suspected']} to watch, {many['uncertain']} uncertain, {many['insufficient']} without enough data."
+            + (f" Outside: {named('outside', 'en')}." if many["outside"] else "")
+            + (f" To watch: {named('suspected', 'en')}." if many["suspected"] else "")
         ),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from features.privacy import SMALLEST_COUNT, mask
 
@@ -23,7 +23,10 @@ def show(count: Any) -> Any:
     return SMALL if isinstance(count, int) and count < SMALLEST_COUNT else count
 
 
-Count = Annotated[int | Literal["<11", "hidden"], BeforeValidator(show)]
+Count = Annotated[
+    Annotated[int, Field(ge=SMALLEST_COUNT)] | Literal["<11", "hidden"],
+    BeforeValidator(show),
+]
 """A number of people that may be shown: at least 11, or ``"<11"``, or ``"hidden"`` when it would give another away."""
 
 COUNTS: Final = frozenset(
@@ -49,6 +52,9 @@ def gate(value: Any) -> Any:
         kept[key] = {name: _show_all(each) for name, each in kept[key].items()}
     if SMALL in (kept.get("n"), kept.get("events")):
         kept |= {key: None for key in VALUES if key in kept}
+    estimate = kept.get("estimate")
+    if isinstance(estimate, Mapping) and SMALL in (estimate.get("n"), estimate.get("events")):
+        kept |= {key: None for key in ("shrunk", "simultaneous") if key in kept}
     return kept
 
 

@@ -20,15 +20,30 @@ CROSS: Final = " × "
 """Between the names of attributes or groups that are crossed."""
 
 PERCENT: Final = frozenset(
-    {"observed", "predicted", "flagged", "sensitivity", "specificity", "ppv", "ici", "e50", "e90"}
+    {
+        "observed",
+        "predicted",
+        "flagged",
+        "sensitivity",
+        "specificity",
+        "false_positive_rate",
+        "ppv",
+        "ici",
+        "e50",
+        "e90",
+    }
 )
-ONE_DECIMAL: Final = frozenset({"interventions_avoided"})
-TWO_DECIMALS: Final = frozenset({"observed_expected", "calibration_intercept", "calibration_slope"})
+ONE_DECIMAL: Final = frozenset({"interventions_avoided", "event_rate"})
+TWO_DECIMALS: Final = frozenset(
+    {"observed_expected", "calibration_at_threshold", "calibration_intercept", "calibration_slope", "lost"}
+)
 
 
 def label_of_measure(name: str) -> Bilingual:
-    """Return the label of a registered measure, or its name where it is not registered any more."""
-    known = MEASURES.get(name)
+    """Return the label of a measure of evidence or of an audit, or its name where it is not one any more."""
+    from training.audit.measures import AUDITED  # what scores reads cards too, and has no use for an audit
+
+    known = MEASURES.get(name) or AUDITED.get(name)
     return Bilingual(fr=known.label_fr, en=known.label_en) if known else Bilingual(fr=name, en=name)
 
 

@@ -1,6 +1,21 @@
-"""The committee's decisions: an append-only ledger in which every line is chained to the one before, and signed."""
+"""The committee: who sits on it, how it votes, and its decisions in a ledger that only grows.
 
-from training.committee.decisions import APPROVALS, Decision, Status, StatusKind, Verdict, Votes
+Every line of the ledger is chained to the one before and signed.
+"""
+
+from training.committee.ballots import Ballot, Choice, carried, may_suspend, quorum_faults
+from training.committee.chain import START, AlteredLedger, Cause, Chain, Link
+from training.committee.decisions import (
+    APPROVALS,
+    CONDITIONS,
+    Condition,
+    Decision,
+    Motion,
+    Status,
+    StatusKind,
+    Verdict,
+    Votes,
+)
 from training.committee.keys import (
     DEMONSTRATION_KEY_ID,
     DEMONSTRATION_SEED,
@@ -16,16 +31,25 @@ from training.committee.keys import (
     save_private_key,
     save_public_key,
 )
-from training.committee.ledger import START, AlteredLedger, Entry, Ledger, RefusedDecision, latest
+from training.committee.ledger import Entry, Ledger, RefusedDecision, decisions, latest, roll_in
+from training.committee.members import ROLES, Member, Name, Role, Roll, Rules
 from training.committee.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
+from training.committee.watch import Watch
 
 __all__ = [
     "APPROVALS",
+    "CONDITIONS",
     "DEMONSTRATION_KEY_ID",
     "DEMONSTRATION_SEED",
+    "ROLES",
     "START",
     "AlteredLedger",
+    "Ballot",
     "Bilingual",
+    "Cause",
+    "Chain",
+    "Choice",
+    "Condition",
     "Decision",
     "Digest",
     "Entry",
@@ -33,14 +57,24 @@ __all__ = [
     "InvalidKey",
     "KeyId",
     "Ledger",
+    "Link",
+    "Member",
     "Moment",
+    "Motion",
+    "Name",
     "RefusedDecision",
+    "Role",
+    "Roll",
+    "Rules",
     "Status",
     "StatusKind",
     "Text",
     "TrustedKeys",
     "Verdict",
     "Votes",
+    "Watch",
+    "carried",
+    "decisions",
     "demonstration_key",
     "demonstration_keys",
     "generate_key",
@@ -49,6 +83,9 @@ __all__ = [
     "load_private_key",
     "load_public_key",
     "load_trusted_keys",
+    "may_suspend",
+    "quorum_faults",
+    "roll_in",
     "save_private_key",
     "save_public_key",
     "utc",

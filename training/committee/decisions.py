@@ -8,7 +8,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
 
+from features.digests import digest
+from training.committee.ballots import Ballot
 from training.committee.keys import DEMONSTRATION_KEY_ID
+from training.committee.members import Name
 from training.committee.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
 
 Verdict = Literal["approved", "approved_with_conditions", "refused", "suspended", "reinstated", "withdrawn"]
@@ -31,8 +34,50 @@ class Votes(Frozen):
         return self.in_favour + self.against + self.abstained
 
 
-class Decision(Frozen):
-    """What the committee decided about one card. It stands alone: what is not said again no longer holds.
+CONDITIONS: Final[dict[str, Bilingual]] = {
+    "population": Bilingual(fr="Population", en="Population"),
+    "monitoring": Bilingual(fr="Surveillance", en="Monitoring"),
+    "other": Bilingual(fr="Autre condition", en="Other condition"),
+}
+
+
+class Condition(Frozen):
+    """A condition of an approval, in the committee's own words.
+
+    Parameters
+    ----------
+    about
+        What it restricts or requires.
+    text
+        The condition.
+    ages
+        Youngest and oldest age in completed years, both included, of the people the model may be used for: the gate
+        enforces it. Only with a population.
+    """
+
+    about: Literal["population", "monitoring", "other"]
+    text: Text
+    ages: tuple[NonNegativeInt, NonNegativeInt] | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.ages is not None and (self.about != "population" or self.ages[0] > self.ages[1]):
+            raise ValueError("ages are a condition of the population, the youngest first")
+        return self
+
+    @property
+    def fr(self) -> str:
+        """The condition, announced in French."""
+        return f"{CONDITIONS[self.about].fr} : {self.text}"
+
+    @property
+    def en(self) -> str:
+        """The condition, announced in English."""
+        return f"{CONDITIONS[self.about].en}: {self.text}"
+
+
+class Motion(Frozen):
+    """What is put to the vote about one card. It stands alone: what is not said again no longer holds.
 
     Parameters
     ----------
@@ -44,47 +89,54 @@ class Decision(Frozen):
         Why, for readers.
     conditions
         Under which conditions; required by ``approved_with_conditions``, impossible with ``approved``.
-    decided_at
-        When, in UTC.
     valid_until
         Last day (UTC) on which the model may be used; required by the verdicts that let it be used, and only there.
-    members
-        Who took part.
-    votes
-        For, against and abstaining, about this decision. May be left out of a suspension only, which is urgent and
-        which one authorised signatory may decide.
+    opened_at
+        When it was put to the vote, in UTC; None where the committee's votes are not in the ledger.
     demonstration
         Whether this is a demonstration and not a decision of a real committee.
-    signer
-        Key id of who signs; filled by `Ledger.append`.
     """
 
     card_digest: Digest
     verdict: Verdict
     reasons: Bilingual | Text
-    conditions: tuple[Bilingual | Text, ...] = ()
-    decided_at: Moment
+    conditions: tuple[Condition | Bilingual | Text, ...] = ()
     valid_until: date | None = None
-    members: tuple[Text, ...] = ()
-    votes: Votes | None = None
+    opened_at: Moment | None = None
     demonstration: bool = False
-    signer: KeyId | None = None
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
         """Refuse, with all faults at once, what no committee can have decided."""
-        faults = [*self._faults_of_duration(), *self._faults_of_conditions(), *self._faults_of_votes()]
-        if faults:
+        if faults := self._faults():
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def motion(self) -> str:
+        """SHA-256 over what is put to the vote: what ballots are signed for."""
+        return digest(self.model_dump(mode="json", include=set(Motion.model_fields)))
+
+    @property
+    def approves(self) -> bool:
+        """Whether the verdict lets the model be used."""
+        return self.verdict in APPROVALS
+
+    @property
+    def ages(self) -> tuple[tuple[int, int], ...]:
+        """Ages outside which the model may not be used, one pair a condition that says so."""
+        return tuple(each.ages for each in self.conditions if isinstance(each, Condition) and each.ages)
+
+    def _faults(self) -> list[str]:
+        return [*self._faults_of_duration(), *self._faults_of_conditions()]
 
     def _faults_of_duration(self) -> list[str]:
         if self.verdict not in APPROVALS:
             return ["valid_until only goes with an approval"] if self.valid_until else []
         if self.valid_until is None:
             return [f"{self.verdict} needs valid_until: no approval is for ever"]
-        if self.valid_until < self.decided_at.date():
-            return ["valid_until is before the decision"]
+        if self.opened_at is not None and self.valid_until < self.opened_at.date():
+            return ["valid_until is before the vote"]
         return []
 
     def _faults_of_conditions(self) -> list[str]:
@@ -93,6 +145,39 @@ class Decision(Frozen):
         if self.verdict == "approved" and self.conditions:
             return ["approved has conditions: the verdict is approved_with_conditions"]
         return []
+
+
+class Decision(Motion):
+    """A motion that was carried, with what shows it.
+
+    Parameters
+    ----------
+    decided_at
+        When, in UTC.
+    members
+        Who took part.
+    votes
+        For, against and abstaining, about this decision. May be left out of a suspension only, which is urgent.
+    ballots
+        The votes themselves, signed, where the ledger holds the committee's roll.
+    recused
+        Ids of the members who had declared an interest: they neither vote nor count.
+    signer
+        Key id of who signs; filled by `Ledger.append`.
+    """
+
+    decided_at: Moment
+    members: tuple[Text, ...] = ()
+    votes: Votes | None = None
+    ballots: tuple[Ballot, ...] = ()
+    recused: tuple[Name, ...] = ()
+    signer: KeyId | None = None
+
+    def _faults(self) -> list[str]:
+        faults = super()._faults()
+        if self.valid_until is not None and self.approves and self.valid_until < self.decided_at.date():
+            faults.append("valid_until is before the decision")
+        return [*faults, *self._faults_of_votes()]
 
     def _faults_of_votes(self) -> list[str]:
         if self.votes is None:
@@ -108,11 +193,6 @@ class Decision(Frozen):
     def shown_as_demonstration(self) -> bool:
         """Whether to present it as a demonstration: it says so, or the demonstration key signed it."""
         return self.demonstration or self.signer == DEMONSTRATION_KEY_ID
-
-    @property
-    def approves(self) -> bool:
-        """Whether the verdict lets the model be used."""
-        return self.verdict in APPROVALS
 
 
 StatusKind = Literal["approved", "not_approved", "refused", "suspended", "expired"]

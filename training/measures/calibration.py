@@ -14,6 +14,10 @@ from training.measures.outcome import OutcomeAtHorizon
 from training.survival import Floats
 
 
+#: Condition number from which a regression counts as having no solution.
+SINGULAR: Final = 1e12
+
+
 def logit(risk: Floats) -> Floats:
     """Return log(risk / (1 − risk)), with risks kept within 1e-9 of 0 and 1 so that it is finite."""
     kept = np.clip(risk, 1e-9, 1 - 1e-9)
@@ -37,9 +41,13 @@ def logistic(columns: Floats, offset: Floats, outcome: OutcomeAtHorizon) -> Floa
         probability = 1 / (1 + np.exp(-(offset + shift)))
         gradient = columns @ (event - counted * probability)
         information = (columns * (counted * probability * (1 - probability))) @ columns.T
-        if not np.linalg.cond(information) < 1e12:
+        try:
+            inverse = np.linalg.inv(information)  # of a few columns: as good as solving, and says how near to singular
+        except np.linalg.LinAlgError:
             break
-        step = np.asarray(np.linalg.solve(information, gradient), dtype=np.float64)
+        if not np.abs(information).sum(axis=1).max() * np.abs(inverse).sum(axis=1).max() < SINGULAR:
+            break
+        step = inverse @ gradient
         move = step @ columns
         largest = np.abs(move).max()
         step, move = step / max(largest, 1.0), move / max(largest, 1.0)

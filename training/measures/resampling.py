@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from features.outcome import FollowUp
 from training.measures.cells import FINE, PAIRS, Cells
@@ -167,7 +168,7 @@ def replicate_vector(
     order = np.lexsort((resampling.cluster, followup.cause, followup.duration, risk))
     risk, resampling, closed = risk[order], resampling[order], close(followup[order], horizon)
     # On vectors this short threads gain nothing, wait for each other on a busy machine, and add up in another order.
-    with threadpool_limits(1, user_api="blas"):
+    with _threads().limit(limits=1, user_api="blas"):
         ones = np.ones(len(risk))
         point = function(risk, OutcomeAtHorizon.closed(closed, Timeline(closed), ones), ones)
         if not len(resampling.counts):
@@ -189,6 +190,12 @@ def replicate_vector(
             moved = point - values(cells.everybody())
             replicates += np.where(np.isfinite(moved), moved, 0.0)
     return point, replicates
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Return the libraries that start threads, looked for once: it takes milliseconds."""
+    return ThreadpoolController()
 
 
 def reach(clusters: int) -> float:

@@ -137,10 +137,10 @@ CARDIOVASCULAR = AuthoredFields(
     patient_information=Bilingual(
         fr="Votre médecin peut s’aider d’un calcul fait à partir de votre dossier pour estimer votre risque de maladie du "
         "cœur ou des vaisseaux. Ce calcul ne décide de rien. Vous pouvez demander à voir les données utilisées et le "
-        "résultat, et vous y opposer, sans conséquence sur vos soins (art. L. 4001-3 du code de la santé publique).",
+        "résultat, et vous y opposer, sans conséquence sur vos soins (art.\u00a0L.\u00a04001-3 du code de la santé publique).",
         en="Your doctor may use a calculation made from your record to estimate your risk of heart and vessel disease. The "
         "calculation decides nothing. You may ask to see the data used and the result, and you may object, without any "
-        "consequence for your care (art. L. 4001-3 of the French public-health code).",
+        "consequence for your care (art.\u00a0L.\u00a04001-3 of the French public-health code).",
     ),
     funding=not_applicable("Aucun financement dédié.", "No dedicated funding."),
     conflicts_of_interest=Bilingual(fr="Aucun lien d’intérêts déclaré.", en="No conflict of interest declared."),

@@ -83,10 +83,10 @@ LOST_TO_CARE = SCREENING_COLORECTAL.model_copy(
         "patient_information": Bilingual(
             fr="Votre cabinet peut s’aider d’un calcul fait à partir de votre dossier pour reprendre contact avec vous si votre suivi "
             "risque de s’interrompre. Ce calcul ne décide de rien. Vous pouvez demander à voir les données utilisées et le "
-            "résultat, et vous y opposer, sans conséquence sur vos soins (art. L. 4001-3 du code de la santé publique).",
+            "résultat, et vous y opposer, sans conséquence sur vos soins (art.\u00a0L.\u00a04001-3 du code de la santé publique).",
             en="Your practice may use a calculation made from your record to get in touch with you if your follow-up may break off. "
             "The calculation decides nothing. You may ask to see the data used and the result, and you may object, without any "
-            "consequence for your care (art. L. 4001-3 of the French public-health code).",
+            "consequence for your care (art.\u00a0L.\u00a04001-3 of the French public-health code).",
         ),
         "updates": Bilingual(
             fr="L’approbation expire à la date fixée par le comité ; au-delà, le service refuse de répondre. Toute modification "

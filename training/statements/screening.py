@@ -140,11 +140,11 @@ def _statement(
         patient_information=Bilingual(
             fr=f"Votre cabinet peut s’aider d’un calcul fait à partir de votre dossier pour vous proposer plus tôt son aide pour "
             f"le dépistage {fr}. Ce calcul ne décide de rien et n’ôte à personne l’invitation. Vous pouvez demander à voir les "
-            "données utilisées et le résultat, et vous y opposer, sans conséquence sur vos soins (art. L. 4001-3 du code de la "
+            "données utilisées et le résultat, et vous y opposer, sans conséquence sur vos soins (art.\u00a0L.\u00a04001-3 du code de la "
             "santé publique).",
             en=f"Your practice may use a calculation made from your record to offer you help with {en} screening earlier. The "
             "calculation decides nothing and takes nobody’s invitation away. You may ask to see the data used and the result, "
-            "and you may object, without any consequence for your care (art. L. 4001-3 of the French public-health code).",
+            "and you may object, without any consequence for your care (art.\u00a0L.\u00a04001-3 of the French public-health code).",
         ),
         funding=not_applicable("Aucun financement dédié.", "No dedicated funding."),
         conflicts_of_interest=Bilingual(fr="Aucun lien d’intérêts déclaré.", en="No conflict of interest declared."),

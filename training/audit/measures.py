@@ -1,0 +1,144 @@
+"""What an audit measures beside the registered measures, and what it measures where attributes cross."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from features.outcome import EVENT, FollowUp
+from training.measures import Column, Measure, OutcomeAtHorizon, Resampling, replicate, replicate_vector, smallest_cell
+from training.survival import Floats, close
+
+MINIMUM_EVENTS: Final = 20
+"""Events below which a group has no value for what depends on the outcome.
+
+With 20 events the logarithm of observed / expected has a standard error of about 1/√20 = 0.22: its 95 %
+interval reaches from two thirds to one and a half times the value, already as wide as any tolerance worth
+declaring. Above, the interval itself says what is not known; around 100 events are needed before a verdict
+other than "uncertain" is likely (Collins et al. 2016, doi:10.1002/sim.6787).
+"""
+
+WINDOW: Final = 1.5
+"""How far around a threshold people count as near it: their odds are within this factor of its own."""
+
+
+def window(threshold: float) -> tuple[float, float]:
+    """Return the lowest and highest risk near a threshold: 6.9 % to 14.3 % around 10 %."""
+    odds = threshold / (1 - threshold)
+    low, high = odds / WINDOW, odds * WINDOW
+    return low / (1 + low), high / (1 + high)
+
+
+def calibration_at_threshold(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return observed / expected among people predicted near the threshold, where a decision hangs on it.
+
+    Aalen–Johansen risk over mean predicted risk, as `observed_expected`, censoring weighted as in the whole group. NaN
+    where nobody is near.
+    """
+    low, high = window(threshold)
+    near = (risk >= low) & (risk < high)
+    return float(outcome.event @ near / ((outcome.event + outcome.event_free) @ (near * risk)))
+
+
+def false_positive_rate(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+    """Return the proportion flagged among those who do not have the event by the horizon."""
+    return float(outcome.event_free @ (risk >= threshold) / outcome.event_free.sum())
+
+
+def _no_value(*_: object) -> float:
+    return float("nan")
+
+
+CALIBRATION: Final = Measure(
+    "calibration_at_threshold",
+    "Observé / prédit pour les risques voisins",
+    "Observed / expected at nearby risks",
+    "target",
+    1.0,
+    at_threshold=True,
+    needs_outcome=True,
+    needs_times=False,
+    function=calibration_at_threshold,
+)
+FALSE_POSITIVES: Final = Measure(
+    "false_positive_rate",
+    "Part signalée à tort (1 − spécificité)",
+    "False-positive rate (1 − specificity)",
+    "lower",
+    0.0,
+    at_threshold=True,
+    needs_outcome=True,
+    needs_times=False,
+    function=false_positive_rate,
+)
+GAIN: Final = Measure(
+    "net_benefit_difference",
+    "Bénéfice net, moins celui du modèle de référence",
+    "Net benefit minus the comparator’s",
+    "higher",
+    None,
+    at_threshold=True,
+    needs_outcome=True,
+    needs_times=False,
+    function=_no_value,
+)
+"""It takes two models: its values come from `training.measures.replicate` of each, on the people both can score."""
+
+AUDITED: Final[dict[str, Measure]] = {each.name: each for each in (CALIBRATION, FALSE_POSITIVES, GAIN)}
+"""Measures that only an audit has."""
+
+CROSSED: Final = (
+    "auc",
+    "observed",
+    "predicted",
+    "observed_expected",
+    "calibration_slope",
+    "net_benefit",
+    "flagged",
+    "sensitivity",
+    "ppv",
+)
+"""Registered measures given where attributes cross: there are hundreds of groups, and these are those a verdict, a gap
+or a decision rests on. A smooth calibration curve takes more events than a crossing has: its distances are given for
+each attribute."""
+
+
+def replicate_columns(
+    risk: Floats, followup: FollowUp, horizon: float, columns: Sequence[Column], resampling: Resampling
+) -> Floats:
+    """Return the value of each measure in each replicate, shape ``(replicates, columns)``; of `GAIN`, NaN.
+
+    As `training.measures.replicate`, with the bounds of the windows around thresholds as bounds of cells, so that
+    nobody near a threshold is counted away from it.
+    """
+    near = [position for position, (wanted, _) in enumerate(columns) if wanted is CALIBRATION]
+    rest = [position for position, (wanted, _) in enumerate(columns) if wanted is not CALIBRATION]
+    found = np.full((len(resampling.counts), len(columns)), np.nan)
+    _, found[:, rest] = replicate(risk, followup, horizon, [columns[each] for each in rest], resampling)
+    if near:
+        thresholds = [threshold for position in near if (threshold := columns[position][1]) is not None]
+
+        def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.array([calibration_at_threshold(risk, outcome, weights, each) for each in thresholds])
+
+        bounds = [bound for threshold in thresholds for bound in window(threshold)]
+        _, found[:, near] = replicate_vector(risk, followup, horizon, values, resampling, bounds)
+    return found
+
+
+def behind(risk: Floats, followup: FollowUp, horizon: float, column: Column) -> int:
+    """Return the number of people in the smallest group behind a measure: near the threshold, for `CALIBRATION`.
+
+    0 where there are fewer than `MINIMUM_EVENTS` events there, so that the measure has no value.
+    """
+    wanted, threshold = column
+    if wanted is not CALIBRATION or threshold is None:
+        return smallest_cell(risk, followup, horizon, column)
+    low, high = window(threshold)
+    near = (risk >= low) & (risk < high)
+    had_event = close(followup, horizon).cause == EVENT
+    events, others = int((near & had_event).sum()), int((near & ~had_event).sum())
+    return min(events, others) if events >= MINIMUM_EVENTS else 0
