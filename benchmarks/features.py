@@ -1,4 +1,4 @@
-"""How fast features are: the same 225, by our two evaluators, DuckDB and pandas, in one run.
+"""How fast features are: the same 225, by our two evaluators and by their peers, in one run.
 
 The task: about 100 records a patient over ten years from 300 codes (Zipf), 40 % with a value; one index date a patient
 in the last two years. For 30 codes a count in 1 year, 5 years and ever; for 15 of them also the latest, mean, minimum
@@ -11,7 +11,9 @@ runs in a process of its own, on all processors, and the runs of the engines alt
 time that passed, and of the processors' time, which a busy machine changes less. Before a time counts, all engines
 must agree on every feature: how many rows have a value, and their sum.
 
-Run with ``make bench``; a million patients with ``python -m benchmarks.features --patients 1000000``.
+Run with ``make bench``; a million patients with ``python -m benchmarks.features --patients 1000000``. Peers whose
+requirements contradict ours (timeseriesflattener, featuretools, MEDS-Tab) come with ``--peer NAME``: each in an
+environment of its own, value by value compared, and not repeated once a run takes over a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -36,9 +38,12 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.environments import PEERS, equal, in_its_environment
+from benchmarks.task import COUNTED, VALUED, WINDOWS
 from features.codes import SOURCE, Concept
 from features.columnar import evaluate
 from features.engines import over_shards
@@ -46,13 +51,12 @@ from features.feature_set import FeatureSet
 from features.language import DAY, YEAR, Expression, count, days, latest, maximum, mean, minimum, years_since
 from features.records import NEVER, Shard, to_datetime, to_microseconds
 
-WINDOWS: Final = (("1y", 365), ("5y", 1825))
-CODES, COUNTED, VALUED = 300, 30, 15
+CODES: Final = 300
 START, END = to_microseconds(datetime(2014, 1, 1)), to_microseconds(datetime(2024, 1, 1))
 A_FILE: Final = 5_000
 A_BATCH: Final = 20  # files that the other engines take at once
 PROCESSORS: Final = os.cpu_count() or 1
-OTHERS: Final = ("polars", "timeseriesflattener", "featuretools", "MEDS_tabular_automl")
+LONG: Final = 60  # seconds after which a run is not repeated
 
 Matrix = npt.NDArray[np.float64]  # a row a feature, in the task's order
 
@@ -65,7 +69,7 @@ def definitions() -> dict[str, Expression]:
     for i in range(COUNTED):
         concept = Concept(f"c{i}", f"c{i}", f"c{i}", (SOURCE(f"c{i}"),), unit="1")
         found[f"c{i}_count_ever"] = count(concept)
-        for window, length in WINDOWS:
+        for window, length in WINDOWS.items():
             found[f"c{i}_count_{window}"] = count(concept, within=days(length))
             if i < VALUED:
                 for name, verb in (("latest", latest), ("mean", mean), ("minimum", minimum), ("maximum", maximum)):
@@ -171,7 +175,7 @@ def by_columns(folder: Path) -> Iterator[Matrix]:
 def grouped(valued: bool, columns: list[str]) -> str:
     """Return the SQL of the first step: one row a patient and code. Two queries do it faster than one."""
     known = "AND known < as_of" if "known" in columns else ""
-    inside = {w: f"happened >= as_of - {length}::BIGINT * {DAY}" for w, length in WINDOWS}
+    inside = {w: f"happened >= as_of - {length}::BIGINT * {DAY}" for w, length in WINDOWS.items()}
     inner = [f"CASE WHEN {c} THEN 1 END AS i_{w}, CASE WHEN {c} THEN value END AS v_{w}" for w, c in inside.items()]
     found = ["count(*) AS count_ever", *(f"count(i_{w}) AS count_{w}" for w in inside)]
     if valued:
@@ -254,7 +258,7 @@ def by_pandas(folder: Path) -> Iterator[Matrix]:
         pivot(seen.groupby(["patient", "code"]).size(), "count_ever", 0)
         last = seen[seen["code"] < VALUED].groupby(["patient", "code"])["happened"].max()
         pivot((landmarks.reindex(last.index, level=0) - last) / YEAR, "since")
-        for window, length in WINDOWS:
+        for window, length in WINDOWS.items():
             inside = seen[seen["happened"] >= seen["as_of"] - length * DAY]
             pivot(inside.groupby(["patient", "code"]).size(), f"count_{window}", 0)
             valued = inside[inside["code"] < VALUED].dropna(subset="value").groupby(["patient", "code"])["value"]
@@ -318,16 +322,23 @@ def run(engine: str, folder: Path, check: bool) -> dict[str, Any]:
     if engine == "spark":
         _session()
     known, total, rows = np.zeros(len(FEATURES), np.int64), np.zeros(len(FEATURES)), 0
-    began, worked = time.perf_counter(), time.process_time()
+    began, worked = time.perf_counter(), _worked()
     for matrix in ENGINES[engine][1](folder):
         rows += matrix.shape[1]
         if check:
             known += np.isfinite(matrix).sum(axis=1)
             total += np.nansum(matrix, axis=1)
-    seconds, work = time.perf_counter() - began, time.process_time() - worked
+    seconds, work = time.perf_counter() - began, _worked() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak += sum(child.memory_info().rss for child in psutil.Process().children(recursive=True)) / 2**20
     found = {"rows": rows, "known": known.tolist(), "total": total.tolist()}
     return found if check else {"seconds": seconds, "work": work, "megabytes": peak}
+
+
+def _worked() -> float:
+    """Return the processors' time of this process and of those it started, such as Spark's."""
+    started = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+    return time.process_time() + sum(times.user + times.system for times in started)
 
 
 def apart(engine: str, folder: Path, check: bool = False) -> dict[str, Any]:
@@ -339,36 +350,67 @@ def apart(engine: str, folder: Path, check: bool = False) -> dict[str, Any]:
 
 
 def compare(patients: int, repeats: int, late: bool, engines: list[str]) -> None:
-    results: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
+    """Check that engines agree, run them in turn, and print what each took."""
+    runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in engines}
+    same = dict.fromkeys(engines, f"{len(FEATURES)}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_population(folder, patients, late)
         records = sum(pq.read_metadata(path).num_rows for path, _ in files(folder))
         ours = apart("vigie", folder, check=True)
         for engine in engines:
-            if engine not in ("vigie", "limit"):
+            if engine not in ("vigie", "limit", *PEERS):
                 theirs = apart(engine, folder, check=True)
                 assert theirs["rows"] == ours["rows"] == patients, f"{engine} has {theirs['rows']} rows"
                 assert theirs["known"] == ours["known"], f"{engine} knows other values"
                 np.testing.assert_allclose(theirs["total"], ours["total"], rtol=1e-9, err_msg=engine)
+        matrix = np.hstack(list(by_columns(folder))) if PEERS.keys() & set(engines) else np.empty((len(FEATURES), 0))
         for _ in range(repeats):
             for engine in engines:
-                results[engine].append(apart(engine, folder))
+                if runs[engine] and runs[engine][-1]["seconds"] > LONG:
+                    continue
+                if engine in PEERS:
+                    took, columns = in_its_environment(engine, folder)
+                    same[engine] = agreement(engine, columns, dict(zip(FEATURES, matrix, strict=True)))
+                else:
+                    took = apart(engine, folder)
+                runs[engine].append(took)
     known = ", 20 % known up to 60 days later" if late else ""
     print(f"\n{len(FEATURES)} features, {patients:,} patients, {records:,} records{known}; {PROCESSORS} processors\n")
-    print(f"{'':34}{'seconds':>9}{'× Vigie':>9}{'processor s':>13}{'× Vigie':>9}{'peak MB':>9}")
-    median, work = (
-        {engine: statistics.median(r[what] for r in found) for engine, found in results.items()}
+    print(table(runs, same))
+
+
+def agreement(peer: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
+    """Return how many features a peer has as we do; raise AssertionError where it has others and should not."""
+    agreed = equal(theirs, ours)
+    if PEERS[peer].differs:
+        return f"{len(agreed)} of {len(theirs)}"
+    other = sorted(theirs.keys() - agreed)
+    assert not other, f"{PEERS[peer].label} has other values of {', '.join(other)}"
+    return f"{len(agreed)}"
+
+
+def table(runs: Mapping[str, list[dict[str, Any]]], same: Mapping[str, str]) -> str:
+    """Return the medians of what engines took, and their ratios to ours, as lines of text."""
+    labels = {engine: label for engine, (label, _) in ENGINES.items()} | {name: p.label for name, p in PEERS.items()}
+    seconds, work = (
+        {engine: statistics.median(run[what] for run in found) for engine, found in runs.items()}
         for what in ("seconds", "work")
     )
-    for engine, found in results.items():
-        ratios = median[engine] / median["vigie"], work[engine] / work["vigie"]
-        peak = max(r["megabytes"] for r in found)
-        print(
-            f"{ENGINES[engine][0]:34}{median[engine]:>9.2f}{ratios[0]:>9.2f}{work[engine]:>13.2f}{ratios[1]:>9.2f}{peak:>9,.0f}"
+    lines = [
+        f"{'':34}{'seconds':>9}{'× Vigie':>9}{'processor s':>13}{'× Vigie':>9}{'peak MB':>9}{'runs':>6}{'equal':>10}"
+    ]
+    for engine, found in runs.items():
+        of_time, of_work = seconds[engine] / seconds["vigie"], work[engine] / work["vigie"]
+        peak = max(run["megabytes"] for run in found)
+        lines.append(
+            f"{labels[engine]:34}{seconds[engine]:>9.2f}{of_time:>9.2f}{work[engine]:>13.2f}{of_work:>9.2f}"
+            f"{peak:>9,.0f}{len(found):>6}{same[engine] if engine != 'limit' else '':>10}"
         )
-    if "limit" in median:
-        print(f"\nVigie is at {median['vigie'] / median['limit']:.1f} times the physical limit.")
+    lines += [f"\n{PEERS[e].label}: {PEERS[e].differs}." for e in runs if e in PEERS and PEERS[e].differs]
+    if "limit" in runs:
+        lines.append(f"\nVigie is at {seconds['vigie'] / seconds['limit']:.1f} times the physical limit.")
+    return "\n".join(lines)
 
 
 def in_the_consultation(patients: int = 500, wanted: int = 60, records: int = 150) -> None:
@@ -397,11 +439,17 @@ def in_the_consultation(patients: int = 500, wanted: int = 60, records: int = 15
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patients", type=int, nargs="+", default=[10_000, 100_000], help="sizes to compare at")
+    parser.add_argument(
+        "--patients",
+        type=int,
+        nargs="+",
+        help="sizes to compare at (default: 10,000 and 100,000; with a peer 1,000 too)",
+    )
     parser.add_argument("--repeats", type=int, default=5, help="runs of each engine (default: 5)")
     parser.add_argument("--late", action="store_true", help="with records that become known later than they happen")
     there = [engine for engine in ENGINES if engine != "spark" or importlib.util.find_spec("pyspark")]
-    parser.add_argument("--engines", nargs="+", choices=there, default=there)
+    parser.add_argument("--engines", nargs="+", choices=there, help="default: all that is installed; with a peer, ours")
+    parser.add_argument("--peer", action="append", choices=list(PEERS), default=[], help="may be given several times")
     parser.add_argument("--engine", choices=list(ENGINES), help=argparse.SUPPRESS)  # one run, in this process
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -409,11 +457,18 @@ def main() -> None:
     if arguments.engine:
         print(json.dumps(run(arguments.engine, arguments.folder, arguments.check)))
         return
-    for patients in arguments.patients:
-        compare(patients, arguments.repeats, arguments.late, list(dict.fromkeys(["vigie", *arguments.engines])))
+    if arguments.peer and arguments.late:
+        parser.error("peers know one date of a record: leave --late out")
+    engines = ["vigie", *(arguments.engines or ([] if arguments.peer else there))]
+    for patients in arguments.patients or ([1_000] if arguments.peer else []) + [10_000, 100_000]:
+        timed = [name for name in arguments.peer if patients <= PEERS[name].most]
+        compare(patients, arguments.repeats, arguments.late, list(dict.fromkeys([*engines, *timed])))
+        for name in arguments.peer:
+            if name not in timed:
+                print(f"\n{PEERS[name].label} is not timed at {patients:,} patients: it takes too long.")
     in_the_consultation()
-    absent = [name for name in OTHERS if importlib.util.find_spec(name) is None]
-    print(f"\nnot compared with, because not installed here: {', '.join(absent)}")
+    if absent := [name for name in PEERS if name not in arguments.peer]:
+        print(f"\nnot in this run; --peer times it: {', '.join(absent)}")
 
 
 if __name__ == "__main__":

@@ -280,7 +280,9 @@ def test_more_practices_are_the_same_and_others(data: Data) -> None:
 def test_a_learning_curve_ends_where_everything_is_learned_from(data: Data) -> None:
     X, followup, index = data
     splits = InternalExternal("practice", 2)
-    found = learning_curve(Share(), X, followup, index, splits, HORIZON, (25, 3, 900), resamples=10)  # nobody has 900 to learn from
+    found = learning_curve(
+        Share(), X, followup, index, splits, HORIZON, (25, 3, 900), resamples=10
+    )  # nobody has 900 to learn from
     assert [point.clusters for point in found.points] == [3, 25]
     ratio = [next(e.value for e in point.estimates if e.measure == "observed_expected") for point in found.points]
     assert abs(ratio[1] - 1) < abs(ratio[0] - 1) + 0.05

@@ -13,7 +13,6 @@ from scipy import special
 from training.measures.outcome import OutcomeAtHorizon
 from training.survival import Floats
 
-
 #: Condition number from which a regression counts as having no solution.
 SINGULAR: Final = 1e12
 
