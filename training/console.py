@@ -17,10 +17,10 @@ class Step:
         self._head = f"[{number}/{steps}] {title}"
         self._stream = stream
         self._note = ""
-        self._done, self._total = 0, 0
+        self._done = self._total = self._before = 0
 
     def __enter__(self) -> Self:
-        self._began = self._shown = self._counting = self._last = time.monotonic()
+        self._began = self._shown = self._counting = time.monotonic()
         print(self._head, "…", file=self._stream, flush=True)
         return self
 
@@ -43,12 +43,12 @@ class Step:
         """Show how far the step is and how long is left."""
         now = time.monotonic()
         if total != self._total or done < self._done:  # something else is being counted
-            self._counting = self._last
-        self._done, self._total, self._last = done, total, now
-        if now - self._shown < self.EVERY or not 0 < done < total:
+            self._counting, self._before = (now, done) if self._total else (self._began, 0)
+        self._done, self._total = done, total
+        if now - self._shown < self.EVERY or not self._before < done < total:
             return
         self._shown = now
-        left = (now - self._counting) / done * (total - done)
+        left = (now - self._counting) / (done - self._before) * (total - done)
         print(f"      {done:,}/{total:,} {what} — about {left:.0f} s left", file=self._stream, flush=True)
 
     def named_progress(self, what: str, done: int, total: int) -> None:

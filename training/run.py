@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.cohort import Members
 from features.digests import digest_folder
+from features.outcome import EVENT
 from features.privacy import scan
 from features.records import Records
 from features.store import FeatureStore, compute
@@ -155,12 +156,12 @@ def run(
         members, X = found.members, found.X
         clusters = members.index[study.clusters].to_numpy()
 
-        with steps(f"For whom: fairness audit of {study.candidate} by {', '.join(study.sensitive)}"):
+        with steps(f"For whom: fairness audit of {study.candidate} by {', '.join(study.sensitive)}") as step:
             audited = audit(
                 found.predictions[study.candidate].to_numpy(),
                 members.followup,
                 study.outcome.horizon,
-                with_pairs(found.groups),
+                with_pairs(found.groups, int((members.followup.cause == EVENT).sum())),
                 clusters,
                 study.tolerances,
                 study.thresholds,
@@ -168,6 +169,7 @@ def run(
                 seed,
                 comparator=found.predictions[study.comparator].to_numpy(),
                 recorded=pd.DataFrame({"inputs_missing": X[list(study.features)].isna().mean(axis=1)}),
+                progress=step.named_progress,
             )
 
         with steps(f"Why: {study.candidate} fitted on everybody, explained"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ def audit(
     comparator: Floats | None = None,
     recorded: pd.DataFrame | None = None,
     measures: Sequence[str] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Audit:
     """Compute measures by group, and say where the tolerances hold.
 
@@ -98,6 +100,8 @@ def audit(
     measures
         Names of registered measures; every one by default, and where attributes cross those of
         `training.audit.CROSSED`. Those with a tolerance are always there.
+    progress
+        Told of each attribute measured, how many are, and of how many.
 
     Returns
     -------
@@ -137,7 +141,11 @@ def audit(
     )
     labels = {str(name): label_groups(groups[name]) for name in groups.columns}
     counts = shown_counts(labels, close(followup, horizon), None if refused is None else close(refused, horizon))
-    measured = [sample.attribute(name, column, counts[name]) for name, column in labels.items()]
+    measured = []
+    for done, (name, column) in enumerate(labels.items(), start=1):
+        measured.append(sample.attribute(name, column, counts[name]))
+        if progress is not None:
+            progress(name, done, len(labels))
     families, attributes = _judged(measured, tolerances)
     return Audit(
         horizon=horizon,
@@ -147,6 +155,7 @@ def audit(
         seed=seed,
         smallest_count=SMALLEST_COUNT,
         minimum_events=MINIMUM_EVENTS,
+        left_out=_left_out(list(labels)),
         attributes=attributes,
         families=families,
     )
@@ -190,6 +199,14 @@ def _judged(
             groups[row] = dataclasses.replace(groups[row], findings=tuple(findings))
             audits[attribute] = dataclasses.replace(audits[attribute], groups=tuple(groups))
     return tuple(families), tuple(audits.values())
+
+
+def _left_out(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the pairs that were not crossed, where others were."""
+    alone = [name for name in names if CROSS not in name]
+    if len(alone) == len(names):
+        return ()
+    return tuple(pair for a, b in itertools.combinations(alone, 2) if (pair := f"{a}{CROSS}{b}") not in names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from features.outcome import FollowUp
+from training.audit.measures import MINIMUM_EVENTS
 from training.measures import Column, OutcomeAtHorizon, point_value
 from training.survival import Floats, close
 
@@ -20,13 +22,16 @@ CROSS: Final = " × "
 """Between the names of attributes or groups that are crossed."""
 
 
-def with_pairs(groups: pd.DataFrame) -> pd.DataFrame:
+def with_pairs(groups: pd.DataFrame, events: float = math.inf) -> pd.DataFrame:
     """Return the attributes and every pair of them, so that a group hidden in two averages is seen.
 
     Parameters
     ----------
     groups
         Sensitive attributes, one column each.
+    events
+        How many there are in all. A pair whose groups would have fewer than `MINIMUM_EVENTS` each on average is left
+        out: most would have no value, and hiding their small counts would hide those of groups that have one.
 
     Returns
     -------
@@ -34,7 +39,11 @@ def with_pairs(groups: pd.DataFrame) -> pd.DataFrame:
         The same columns, then one ``"a × b"`` a pair.
     """
     labels = {str(name): label_groups(groups[name]) for name in groups.columns}
-    pairs = {f"{a}{CROSS}{b}": labels[a] + CROSS + labels[b] for a, b in itertools.combinations(labels, 2)}
+    pairs = {
+        f"{a}{CROSS}{b}": labels[a] + CROSS + labels[b]
+        for a, b in itertools.combinations(labels, 2)
+        if events >= MINIMUM_EVENTS * labels[a].nunique() * labels[b].nunique()
+    }
     return pd.DataFrame(labels | pairs, index=groups.index)
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from features.outcome import EVENT, FollowUp
-from training.measures import Column, Measure, OutcomeAtHorizon, Resampling, replicate, replicate_vector, smallest_cell
+from training.measures import Column, Measure, OutcomeAtHorizon, Resampling, replicate, smallest_cell
 from training.survival import Floats, close
 
 MINIMUM_EVENTS: Final = 20
@@ -113,20 +111,9 @@ def replicate_columns(
     As `training.measures.replicate`, with the bounds of the windows around thresholds as bounds of cells, so that
     nobody near a threshold is counted away from it.
     """
-    near = [position for position, (wanted, _) in enumerate(columns) if wanted is CALIBRATION]
-    rest = [position for position, (wanted, _) in enumerate(columns) if wanted is not CALIBRATION]
-    found = np.full((len(resampling.counts), len(columns)), np.nan)
-    _, found[:, rest] = replicate(risk, followup, horizon, [columns[each] for each in rest], resampling)
-    if near:
-        thresholds = [threshold for position in near if (threshold := columns[position][1]) is not None]
-
-        def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return np.array([calibration_at_threshold(risk, outcome, weights, each) for each in thresholds])
-
-        bounds = [bound for threshold in thresholds for bound in window(threshold)]
-        _, found[:, near] = replicate_vector(risk, followup, horizon, values, resampling, bounds)
-    return found
+    near = [threshold for wanted, threshold in columns if wanted is CALIBRATION and threshold is not None]
+    bounds = [bound for threshold in near for bound in window(threshold)]
+    return replicate(risk, followup, horizon, columns, resampling, bounds)[1]
 
 
 def behind(risk: Floats, followup: FollowUp, horizon: float, column: Column) -> int:

@@ -256,6 +256,8 @@ class Audit(JsonTree):
         Every attribute audited.
     families
         How many comparisons were made, and how many false alarms are to be expected.
+    left_out
+        Pairs of attributes that were not crossed: their groups would have too few events each.
     """
 
     horizon: float
@@ -267,3 +269,4 @@ class Audit(JsonTree):
     minimum_events: int
     attributes: tuple[AttributeAudit, ...]
     families: tuple[Family, ...] = ()
+    left_out: tuple[str, ...] = ()

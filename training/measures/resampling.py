@@ -95,20 +95,34 @@ def columns_of(measures: Sequence[str] | None, thresholds: Sequence[float]) -> l
 
 def point_value(column: Column, risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
     """Return the value of one measure, at its threshold when it has one; NaN when it divides by zero."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _value(column, risk, outcome, weights)
+
+
+def _value(column: Column, risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> float:
     wanted, threshold = column
     extra = () if threshold is None else (threshold,)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        try:
-            value = float(wanted.function(risk, outcome, weights, *extra))
-        except ZeroDivisionError:
-            return math.nan
+    try:
+        value = float(wanted.function(risk, outcome, weights, *extra))
+    except ZeroDivisionError:
+        return math.nan
     return value if math.isfinite(value) else math.nan
 
 
 def replicate(
-    risk: Floats, followup: FollowUp, horizon: float, columns: Sequence[Column], resampling: Resampling
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    columns: Sequence[Column],
+    resampling: Resampling,
+    cuts: Sequence[float] = (),
 ) -> tuple[Floats, Floats]:
     """Compute measures on all rows, and in each bootstrap replicate.
+
+    Parameters
+    ----------
+    cuts
+        Risks at which a measure cuts beside its threshold.
 
     Returns
     -------
@@ -121,13 +135,13 @@ def replicate(
     """
     point = np.empty(len(columns))
     replicates = np.empty((len(resampling.counts), len(columns)))
-    thresholds = [threshold for _, threshold in columns if threshold is not None]
+    thresholds = [*cuts, *(threshold for _, threshold in columns if threshold is not None)]
     for timed in (False, True):
         chosen = [position for position, (wanted, _) in enumerate(columns) if wanted.needs_times == timed]
         some = [columns[position] for position in chosen]
 
         def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, some: Sequence[Column] = some) -> Floats:
-            return np.array([point_value(column, risk, outcome, weights) for column in some])
+            return np.array([_value(column, risk, outcome, weights) for column in some])
 
         if chosen:
             point[chosen], replicates[:, chosen] = replicate_vector(
@@ -168,7 +182,7 @@ def replicate_vector(
     order = np.lexsort((resampling.cluster, followup.cause, followup.duration, risk))
     risk, resampling, closed = risk[order], resampling[order], close(followup[order], horizon)
     # On vectors this short threads gain nothing, wait for each other on a busy machine, and add up in another order.
-    with _threads().limit(limits=1, user_api="blas"):
+    with _threads().limit(limits=1, user_api="blas"), np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ones = np.ones(len(risk))
         point = function(risk, OutcomeAtHorizon.closed(closed, Timeline(closed), ones), ones)
         if not len(resampling.counts):
