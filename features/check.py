@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from features.engines import Progress, in_order
 from features.intake import NAMED, SCHEMA, is_identifier, is_identifying_code, sort_out
+from features.purpose import EXPORTS
 from features.records import NEVER, ORDER, TAKEN_BACK, Records
 
 FORMAT: Final = 1
@@ -417,7 +418,7 @@ def _any_named(path: Path, item: Path, named: set[str]) -> bool:
 
 def _strays(path: Path, manifest: Mapping[str, Any], left: list[Path]) -> Iterator[str]:
     """Yield the other files that no delivery names."""
-    known = _named(manifest) | {Records.MANIFEST, ".lock"}
+    known = _named(manifest) | {Records.MANIFEST, ".lock", EXPORTS}
     for file in sorted(path.rglob("*")):
         if file.is_dir() or _inside(path, file) in known or any(file.is_relative_to(item) for item in left):
             continue

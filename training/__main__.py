@@ -15,6 +15,7 @@ from typing import Any
 from features.digests import digest
 from features.engines import Progress
 from features.intake import InvalidRecords
+from features.purpose import RefusedPurpose
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
@@ -23,7 +24,7 @@ from training.committee.commands import add_to as add_ledger_commands
 from training.console import Steps
 from training.studies import FRAMINGHAM, STUDIES, Study
 
-OK, INVALID, MISSING = 0, 3, 4
+OK, USAGE, INVALID, MISSING = 0, 2, 3, 4
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
+    except RefusedPurpose as error:
+        print(f"{error} (--reference)", file=sys.stderr)
+        return USAGE
     except InvalidRecords as error:
         print(error, file=sys.stderr)
         return INVALID
@@ -62,7 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     cohorts.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where page and figures go")
     cohorts.add_argument("--framingham", type=Path, metavar="FILE", help="CSV file of the longitudinal teaching set")
-    cohorts.add_argument("--cohort", action="append", default=[], help="name of a cohort; several times for several")
+    names = ["framingham", *(each.cohort.name for each in COHORTS)]
+    cohorts.add_argument(
+        "--cohort", action="append", choices=names, default=[], help="one cohort; several times for several"
+    )
     cohorts.add_argument("--seed", type=int, default=0, help="decides models, splits and bootstrap")
     cohorts.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
     cohorts.set_defaults(command=_cohorts)
@@ -90,6 +97,9 @@ def _of_study(
     parser.add_argument(
         "--patients", type=float, default=20_000, help="without --store: patients to synthesise (default: 20,000)"
     )
+    parser.add_argument(
+        "--reference", help="what the committee filed its opinion on this use of the data under; asked for with --store"
+    )
     parser.add_argument("--seed", type=float, default=0, help="decides population, models, splits and bootstrap")
     parser.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
     parser.add_argument("--folder", type=Path, default=Path("demo"), help="where records, features and results go")
@@ -106,6 +116,7 @@ def _train(options: argparse.Namespace) -> int:
         study,
         records,
         folder,
+        reference=_reference(options),
         seed=int(options.seed),
         resamples=options.resamples,
         demonstration=options.demonstration,
@@ -121,16 +132,21 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    only = getattr(options, "model", [])
+    names = [model.name for model in STUDIES[options.study].models(0)]
+    if unknown := [name for name in only if name not in names]:
+        print(f"{options.study} has no model {', '.join(unknown)}: choose among {', '.join(names)}", file=sys.stderr)
+        return USAGE
     from training import run
 
     steps = Steps(run.COMPARE_STEPS + 1)
     study, records, folder = _prepared(options, steps)
-    only = getattr(options, "model", [])
     evidence = run.compare(
         study,
         records,
         folder,
         only=only,
+        reference=_reference(options),
         seed=int(options.seed),
         resamples=options.resamples,
         redo=_redo("validate" if only else "compare", options),
@@ -142,11 +158,18 @@ def _compare(options: argparse.Namespace) -> int:
     return OK
 
 
+def _reference(options: argparse.Namespace) -> str:
+    """Return the committee's reference; of data about nobody, or published for teaching, that there is none."""
+    if options.reference is None and options.store is None:
+        return "none needed: teaching set" if options.study == FRAMINGHAM.name else "none needed: synthetic data"
+    return options.reference or ""
+
+
 def _redo(command: str, options: argparse.Namespace) -> str:
     """Return the command that does the same again; of a place only what another machine would have to fill in."""
     words = ["python", "-m", "training", command, "--study", options.study]
     if options.store is not None:
-        words += ["--store", "RECORDS"]
+        words += ["--store", "RECORDS", "--reference", options.reference]
     elif options.study == FRAMINGHAM.name:
         words += ["--path", "FILE"]
     else:

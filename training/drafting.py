@@ -15,6 +15,7 @@ import pandas as pd
 from features.cohort import Members
 from features.feature_set import Feature
 from features.outcome import Silence
+from features.purpose import PURPOSES, Mandate
 from features.records import Records
 from features.typography import Language
 from training.audit import Audit
@@ -58,8 +59,8 @@ class Run:
 
     Attributes
     ----------
-    study, records, members, X
-        The study, the records it was run on, who was in, and their features.
+    study, mandate, records, members, X
+        The study, for what and by whose opinion, the records it was run on, who was in, and their features.
     model
         The candidate, fitted on all members.
     model_digest
@@ -71,6 +72,7 @@ class Run:
     """
 
     study: Study
+    mandate: Mandate
     records: Records
     members: Members
     X: pd.DataFrame
@@ -121,7 +123,12 @@ def _identity(run: Run) -> Identity:
 
 def _traceability(run: Run) -> Traceability:
     deliveries = run.records.deliveries
+    fr, en = PURPOSES[run.mandate.purpose]
     return Traceability(
+        purpose=Bilingual(
+            fr=f"{fr} ; avis du comité : {run.mandate.reference}.",
+            en=f"{en}; committee’s opinion: {run.mandate.reference}.",
+        ),
         feature_set_fingerprint=run.study.features.fingerprint,
         records_digest=run.records.digest,
         data_window=DataWindow(

@@ -14,6 +14,7 @@ from features.cohort import Members
 from features.digests import digest_folder
 from features.outcome import EVENT
 from features.privacy import scan
+from features.purpose import Mandate
 from features.records import Records
 from features.store import FeatureStore, compute
 from training import artefact, tracking
@@ -79,6 +80,7 @@ def compare(
     records: Records,
     folder: Path,
     *,
+    reference: str,
     only: Sequence[str] = (),
     seed: int = 0,
     resamples: int = 200,
@@ -93,6 +95,8 @@ def compare(
         What is asked, of which records.
     folder
         Where features (``features/``) and the page are written.
+    reference
+        What the scientific and ethics committee filed its opinion on this use of the data under.
     only
         Names of the models to judge; all by default. The comparator is always judged.
     seed, resamples
@@ -106,9 +110,12 @@ def compare(
     ------
     ValueError
         If a name is not one of the study's models.
+    RefusedPurpose
+        If there is no purpose of the closed list, or no reference.
     """
+    mandate = Mandate(study.purpose, reference)
     with tracking.tracked(study, redo):
-        return _compare(study, records, folder, only, seed, resamples, steps or Steps(COMPARE_STEPS)).evidence
+        return _compare(study, records, folder, mandate, only, seed, resamples, steps or Steps(COMPARE_STEPS)).evidence
 
 
 def run(
@@ -116,6 +123,7 @@ def run(
     records: Records,
     folder: Path,
     *,
+    reference: str,
     seed: int = 0,
     resamples: int = 200,
     demonstration: bool = False,
@@ -131,6 +139,8 @@ def run(
     folder
         Where features (``features/``), the page (``comparison.html``) and the bundle (``bundle/``) are written; the
         bundle is made anew.
+    reference
+        What the scientific and ethics committee filed its opinion on this use of the data under.
     seed, resamples
         Of models and splits; bootstrap replicates.
     demonstration
@@ -149,10 +159,15 @@ def run(
     ------
     TypeError
         If the study's candidate is not a learned model.
+    RefusedPurpose
+        If there is no purpose of the closed list, or no reference.
+    DisclosureError
+        If something in the bundle tells of single people, or of few.
     """
+    mandate = Mandate(study.purpose, reference)
     steps = steps or Steps(TRAIN_STEPS)
     with tracking.tracked(study, redo) as run_id:
-        found = _compare(study, records, folder, (), seed, resamples, steps)
+        found = _compare(study, records, folder, mandate, (), seed, resamples, steps)
         members, X = found.members, found.X
         clusters = members.index[study.clusters].to_numpy()
 
@@ -203,6 +218,7 @@ def run(
             drawn_up = draft(
                 Run(
                     study=study,
+                    mandate=mandate,
                     records=records,
                     members=members,
                     X=X,
@@ -235,11 +251,20 @@ def run(
 
 
 def _compare(
-    study: Study, records: Records, folder: Path, only: Sequence[str], seed: int, resamples: int, steps: Steps
+    study: Study,
+    records: Records,
+    folder: Path,
+    mandate: Mandate,
+    only: Sequence[str],
+    seed: int,
+    resamples: int,
+    steps: Steps,
 ) -> Compared:
     """Make features and evidence, and log both."""
     models = _asked(study, only, seed)
-    tracking.log_beginning(study, records, {"seed": seed, "resamples": resamples, "models": [m.name for m in models]})
+    tracking.log_beginning(
+        study, records, mandate, {"seed": seed, "resamples": resamples, "models": [m.name for m in models]}
+    )
 
     with steps(f"Who: cohort {study.cohort.name}, outcome {study.outcome.name}") as step:
         members = study.cohort.members(records, study.outcome, step.progress)

@@ -23,6 +23,7 @@ from mlflow.tracking import MlflowClient
 
 from features.cohort import Members
 from features.digests import digest
+from features.purpose import Mandate
 from features.records import Records
 from training.audit import Audit
 from training.card import ModelCard
@@ -72,12 +73,14 @@ def tracked(study: Study, redo: str | None = None) -> Iterator[str]:
         yield str(active.info.run_id)
 
 
-def log_beginning(study: Study, records: Records, parameters: Mapping[str, Any]) -> None:
-    """Log what is asked, of which records, by which code with which versions of everything installed."""
+def log_beginning(study: Study, records: Records, mandate: Mandate, parameters: Mapping[str, Any]) -> None:
+    """Log what is asked, for what, of which records, by which code with which versions of everything installed."""
     mlflow.log_params({"study": study.name, **parameters})
     mlflow.set_tags(
         {
             "vigie.study": study.name,
+            "vigie.purpose": mandate.purpose,
+            "vigie.reference": mandate.reference,
             "vigie.records": records.digest,
             "vigie.features": study.features.fingerprint,
             "vigie.code": code_commit(),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from features.commands import EXIT_CODES, OK, USAGE, Pace, done, moment, number_from_one, say, steps
 from features.ingest import Taken, ingest
 from features.privacy import Objections
+from features.purpose import PURPOSES, Mandate, RefusedPurpose, log_export
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.sources.fhir import FHIR
@@ -81,13 +82,16 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "Interrupted, it leaves nothing."
     )
     parser.epilog = (
-        f"example: python -m features export records --as omop --into omop --name cabinets-2026. {EXIT_CODES}"
+        "example: python -m features export records --as omop --into omop --name cabinets-2026 --purpose research "
+        f"--reference CSE-2026-014. {EXIT_CODES}"
     )
     parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store")
     parser.add_argument("--as", dest="form", choices=sorted(WRITERS), default="meds", help="format (default: meds)")
     parser.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="folder of the new data set")
     parser.add_argument("--name", required=True, help="name of the data set")
     parser.add_argument("--version", default="1", help="its version (default: 1)")
+    parser.add_argument("--purpose", choices=list(PURPOSES), required=True, help="what the data set is for")
+    parser.add_argument("--reference", required=True, help="what the committee filed its opinion under")
     parser.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to leave out, one a line")
     parser.set_defaults(command=_export)
 
@@ -151,6 +155,11 @@ def _shown(origin: str) -> str:
 
 
 def _export(options: argparse.Namespace) -> int:
+    try:
+        mandate = Mandate(options.purpose, options.reference)
+    except RefusedPurpose as error:
+        say(str(error))
+        return USAGE
     objections = Objections.read(options.objections) if options.objections else None
     records = Records.open(options.store, objections)
     not_carried = WRITERS[options.form](
@@ -162,5 +171,13 @@ def _export(options: argparse.Namespace) -> int:
     )
     for what, count in (not_carried or {}).items():
         say(f"{count:,} records not carried whole: {what}")
+    log_export(
+        options.store,
+        mandate,
+        form=options.form,
+        name=options.name,
+        records_digest=records.digest,
+        at=datetime.now(UTC).replace(tzinfo=None),
+    )
     print(options.into)
     return OK

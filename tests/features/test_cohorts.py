@@ -1,7 +1,8 @@
-"""The Framingham teaching set as dated records: published counts, and nothing of the future in the past."""
+"""Published cohorts: the Framingham teaching set as dated records, others as tables with our names and units."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,10 @@ from features.catalogue.concepts import CARDIOVASCULAR_DISEASE, DEATH, EXAMINATI
 from features.cohort import AfterEach, Cohort, OnDates
 from features.intake import InvalidRecords
 from features.language import days
-from features.outcome import COMPETING, EVENT, Outcome
+from features.outcome import CENSORED, COMPETING, EVENT, REASONS, Outcome
 from features.records import Records
-from features.sources.cohorts import BASELINE, DELIVERED_AT, framingham
+from features.sources import cohorts
+from features.sources.cohorts import BASELINE, DELIVERED_AT, From, PublishedCohort, framingham, read_table
 from features.store import compute
 
 DAY = 86_400_000_000
@@ -283,3 +285,102 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "records kept" in said
     assert datetime(1980, 1, 1) == Records.open(store).delivered_at
     assert run(file)[0] == 4
+
+
+# --- Cohorts without dates ------------------------------------------------------------------------------
+
+#: What a package might hold: R's missing value, which is no quiet NaN; a level for what is missing; a rare level.
+R_MISSING = np.array([0x7FF00000000007A2], dtype=np.uint64).view(np.float64)[0]
+TABLE = pd.DataFrame(
+    {
+        "pid": range(40),
+        "event": [1, 2, 0, 0] * 10,
+        "time": [1.0, 2.0, 12.0, 30.0] * 10,
+        "sex": pd.Categorical(["1", "2"] * 20),
+        "scl": [200.0, R_MISSING, 150.0, 250.0] * 10,
+        "byhand": [np.nan, 180.0, 999.0, np.nan] * 10,
+        "stage": pd.Categorical(["one"] * 22 + ["two"] * 12 + ["missing"] * 3 + ["rare"] * 3),
+        "stay.length": range(40),
+    }
+)
+MADE_UP = PublishedCohort(
+    "made-up",
+    "SurvSet",
+    "table",
+    "months",
+    2.0,
+    {"female": From(("sex",), codes={"1": 0.0, "2": 1.0}), "total_cholesterol": From(("scl", "byhand"), 1 / 38.67)},
+    never=("stay.length",),
+)
+
+
+@pytest.fixture
+def packaged(monkeypatch: pytest.MonkeyPatch) -> Callable[[pd.DataFrame], None]:
+    """Make the packages hold one table."""
+    return lambda table: monkeypatch.setattr(cohorts, "PACKAGES", {"SurvSet": lambda dataset: table.copy()})
+
+
+def test_a_table_becomes_features_with_our_names_and_units(packaged: Callable[[pd.DataFrame], None]) -> None:
+    packaged(TABLE)
+    X = read_table(MADE_UP).X
+    assert list(X) == ["female", "total_cholesterol", "stage_two"]
+    assert X["female"].tolist() == [0.0, 1.0] * 20
+    assert X["total_cholesterol"][:4].tolist() == pytest.approx([200 / 38.67, 180 / 38.67, 150 / 38.67, 250 / 38.67])
+    assert X["stage_two"].tolist()[:34] == [0.0] * 22 + [1.0] * 12
+    assert X["stage_two"].isna().tolist() == [False] * 34 + [True] * 3 + [False] * 3
+
+
+def test_missing_values_of_another_language_raise_no_alarm(packaged: Callable[[pd.DataFrame], None]) -> None:
+    packaged(TABLE)
+    plain = PublishedCohort("made-up", "SurvSet", "table", "months", 2.0)
+    with np.errstate(all="raise"):
+        assert np.isnan(read_table(plain).X["scl"].to_numpy().sum())
+
+
+def test_follow_up_is_closed_at_the_horizon_and_competing_events_are_kept(
+    packaged: Callable[[pd.DataFrame], None],
+) -> None:
+    packaged(TABLE)
+    table = read_table(MADE_UP)
+    followup = table.followup
+    assert followup.duration[:4].tolist() == pytest.approx([1 / 12, 2 / 12, 1.0, 2.0])
+    assert followup.cause[:4].tolist() == [EVENT, COMPETING, CENSORED, CENSORED]
+    assert [REASONS[code] for code in followup.reason[:4]] == [
+        "event", "competing event", "end of data", "horizon reached",
+    ]  # fmt: skip
+    assert table.index["practice"].unique().tolist() == ["made-up"]
+    assert table.index["patient"].is_unique
+    late = PublishedCohort("made-up", "SurvSet", "table", "months", 0.1)
+    assert read_table(late).followup.cause[:2].tolist() == [EVENT, CENSORED]  # the second came later
+
+
+def test_every_fault_of_a_table_is_named(packaged: Callable[[pd.DataFrame], None]) -> None:
+    packaged(TABLE.drop(columns=["scl", "stay.length"]).assign(time=-1.0, event=3))
+    with pytest.raises(InvalidRecords) as caught:
+        read_table(MADE_UP)
+    for said in ("column scl is not", "column stay.length is not", "negative on 40 rows", "nor 2 on 40 rows"):
+        assert said in str(caught.value)
+
+
+def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "SurvSet", None)
+    monkeypatch.setitem(sys.modules, "SurvSet.data", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vigie\[cohorts\]'"):
+        read_table(PublishedCohort("smart", "SurvSet", "smarto", "days", 5.0))
+
+
+def test_columns_that_change_over_time_are_refused() -> None:
+    pytest.importorskip("SurvSet")
+    with pytest.raises(InvalidRecords, match="change over time"):
+        read_table(PublishedCohort("transplant", "SurvSet", "heart", "days", 1.0))
+
+
+def test_smart_is_the_published_cohort() -> None:
+    """3,873 people and 460 events, as in Steyerberg's Clinical Prediction Models, chapter 23."""
+    loader = pytest.importorskip("SurvSet.data").SurvLoader()
+    assert loader.df_ds.set_index("ds").loc["smarto", "n"] == 3_873
+    whole = read_table(PublishedCohort("smart", "SurvSet", "smarto", "days", 10.0))
+    assert (whole.followup.cause == EVENT).sum() == 460
+    assert whole.followup.duration.sum() == pytest.approx(14_530, rel=0.001)
+    assert whole.X["chol"].median() == pytest.approx(5.1)  # mmol/L
+    assert list(whole.X.filter(like="systb")) == ["systbp"]

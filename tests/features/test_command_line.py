@@ -19,6 +19,8 @@ KEY = b"k" * 32
 EXAMPLES = Path(features.__file__).parent / "sources" / "examples"
 NAMES = ("Durand", "Martin", "1850578006084")
 
+MANDATE = ["--purpose", "research", "--reference", "CSE-2026-014"]
+
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
@@ -59,7 +61,7 @@ def test_a_store_is_checked_profiled_exported_and_purged(store, tmp_path, capsys
     page = tmp_path / "page.html"
     assert main(["profile", str(store), "--out", str(page)]) == OK
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert main(["export", str(store), "--into", str(tmp_path / "meds"), "--name", "essai"]) == OK
+    assert main(["export", str(store), "--into", str(tmp_path / "meds"), "--name", "essai", *MANDATE]) == OK
     assert list((tmp_path / "meds" / "data").rglob("*.parquet"))
     rows = sum(len(shard.value) for shard in Records.open(store))
     assert main(["purge", str(store), "--before", "2024-01-01"]) == OK

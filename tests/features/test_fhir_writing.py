@@ -43,6 +43,8 @@ from tests.features.test_omop_writing import (
 
 Said = tuple[Any, ...]
 
+MANDATE = ["--purpose", "research", "--reference", "CSE-2026-014"]
+
 
 def resources(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.glob("*.ndjson"))
@@ -355,7 +357,8 @@ def test_the_same_records_give_the_same_files_and_another_name_other_ids(
 
 
 def test_on_the_command_line(population: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["export", str(population.path), "--as", "fhir", "--into", str(tmp_path / "fhir"), "--name", "essai"]
+    command = ["export", str(population.path), "--as", "fhir", "--into", str(tmp_path / "fhir")]
+    command += ["--name", "essai", *MANDATE]
     assert main(command) == OK
     told = capsys.readouterr()
     assert told.out == f"{tmp_path / 'fhir'}\n"

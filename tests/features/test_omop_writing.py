@@ -28,8 +28,10 @@ from features.intake import SCHEMA
 from features.privacy import Objections
 from features.records import Records
 from features.sources.meds import subjects_file
-from features.sources.omop import OMOP, writing
-from features.sources.omop.writing import LOCAL, TABLES, UNITS, write_omop
+from features.sources.omop import OMOP, queries
+from features.sources.omop.facts import EVENTS, VISITS
+from features.sources.omop.tables import TABLES
+from features.sources.omop.writing import LOCAL, UNITS, write_omop
 from features.sources.units import unit_of
 from features.synthetic import DELIVERED_AT, synthesise
 
@@ -89,6 +91,8 @@ vocabulary: vocabulary_id s20!, vocabulary_name s255!, vocabulary_reference s255
     vocabulary_concept_id i!
 """
 KINDS = {"i": pa.int32(), "d": pa.date32(), "t": pa.timestamp("us"), "n": pa.float64(), "s": pa.string()}
+
+MANDATE = ["--purpose", "research", "--reference", "CSE-2026-014"]
 
 
 def specification() -> dict[str, list[tuple[str, str]]]:
@@ -214,7 +218,7 @@ def test_what_is_referred_to_is_there(written: Path) -> None:
     def found(query: str) -> list[Any]:
         return connection.sql(query).fetchall()
 
-    for facts in (*writing.EVENTS, writing.VISITS):
+    for facts in (*EVENTS, VISITS):
         source = f"{facts.what}_source_concept_id"
         assert not found(f"FROM {facts.table} ANTI JOIN person USING (person_id)")
         assert found(f"SELECT count(*) - count(DISTINCT {facts.table}_id) FROM {facts.table}") == [(0,)]
@@ -264,7 +268,7 @@ SEXES = ("PRACTICE:female", "PRACTICE:male")
 def expected(facts: list[Row], released: datetime) -> tuple[Counter[tuple[Any, ...]], Counter[str]]:
     """Return what should come back of some facts, and what should be said to be lost, worked out fact by fact."""
     lost: Counter[str] = Counter()
-    facts = [fact for fact in facts if fact["retracted_at"] is None or lost.update([writing.TAKEN_BACK])]
+    facts = [fact for fact in facts if fact["retracted_at"] is None or lost.update([queries.TAKEN_BACK])]
     told: set[tuple[Any, ...]] = set()
     ends: list[tuple[date, str]] = []
     for patient in sorted({fact["patient"] for fact in facts}):
@@ -272,7 +276,7 @@ def expected(facts: list[Row], released: datetime) -> tuple[Counter[tuple[Any, .
         mine.sort(key=lambda f: (f["happened_at"], f["known_at"], f["code"]))
         births = [fact for fact in mine if fact["code"] == "PRACTICE:birth"]
         if not births:
-            lost[writing.NO_BIRTH] += len(mine)
+            lost[queries.NO_BIRTH] += len(mine)
             continue
         latest = max(mine, key=lambda f: (f["code"] == FOLLOWED[1], f["happened_at"], f["known_at"], f["practice"]))
         sexes = [fact for fact in mine if fact["code"] in SEXES]
@@ -284,23 +288,23 @@ def expected(facts: list[Row], released: datetime) -> tuple[Counter[tuple[Any, .
             fatal = "PRACTICE:death.cardiovascular"
             code = fatal if deaths[-1]["code"] == fatal else "PRACTICE:death"
             told.add((patient, code, None, None, deaths[-1]["happened_at"]))
-        lost[writing.ANOTHER] += sum(max(len(same) - 1, 0) for same in (births, sexes, deaths))
+        lost[queries.ANOTHER] += sum(max(len(same) - 1, 0) for same in (births, sexes, deaths))
         for fact in mine:
             value, unit, code = fact["value"], fact["unit"], fact["code"]
             small = fact in births or fact in sexes or fact in deaths
             if len(code.partition(":")[2]) > 50:
-                lost[writing.TOO_LONG] += 1
+                lost[queries.TOO_LONG] += 1
                 continue
-            lost[writing.OTHER_PRACTICE] += fact["practice"] != latest["practice"] and code not in CONTACTS
-            lost[writing.KNOWN_BY_RULE] += small
+            lost[queries.OTHER_PRACTICE] += fact["practice"] != latest["practice"] and code not in CONTACTS
+            lost[queries.KNOWN_BY_RULE] += small
             late = fact["known_at"] > day(fact["happened_at"]) + timedelta(days=1)
-            lost[writing.KNOWN_LATER] += late and not small
+            lost[queries.KNOWN_LATER] += late and not small
             timed = fact["happened_at"] != day(fact["happened_at"])
-            lost[writing.TIME_OF_DAY] += timed and (code in FOLLOWED or fact in births)
+            lost[queries.TIME_OF_DAY] += timed and (code in FOLLOWED or fact in births)
             if small or code in FOLLOWED or code in CONTACTS:
-                lost[writing.VALUE] += value is not None
+                lost[queries.VALUE] += value is not None
                 value = unit = None
-            lost[writing.UNIT] += bool(unit) and (value is None or len(unit) > 50)
+            lost[queries.UNIT] += bool(unit) and (value is None or len(unit) > 50)
             unit = unit_of(unit.strip()) if unit and value is not None and len(unit) <= 50 else None
             if not small and code not in FOLLOWED:
                 told.add((patient, code, value, unit, fact["happened_at"]))
@@ -313,20 +317,20 @@ def expected(facts: list[Row], released: datetime) -> tuple[Counter[tuple[Any, .
             if not begins or first in starts:
                 continue
             told.add((patient, "PRACTICE:registered", None, None, datetime(first.year, first.month, first.day)))
-            lost[writing.NO_PERIOD] -= 1
+            lost[queries.NO_PERIOD] -= 1
             last = following[0][0] - timedelta(days=1) if following else released.date()
             last = max(first, min(last, died))
             goes_on = bool(starts) and starts[0] <= last + timedelta(days=1)
             departs = bool(following) and not following[0][1] and died > last and not goes_on
             ends.append((last, patient if departs else ""))
-            lost[writing.DAY_LATER] += departs and following[0][0] == first
-        lost[writing.NO_PERIOD] += len(days)
+            lost[queries.DAY_LATER] += departs and following[0][0] == first
+        lost[queries.NO_PERIOD] += len(days)
     until = min([released.date(), *([max(ends)[0]] if ends else [])])
     for last, patient in ends:
         if patient and last < until:
             left = last + timedelta(days=1)
             told.add((patient, "PRACTICE:left", None, None, datetime(left.year, left.month, left.day)))
-            lost[writing.NO_PERIOD] -= 1
+            lost[queries.NO_PERIOD] -= 1
     return Counter(told), +lost
 
 
@@ -353,7 +357,7 @@ def test_what_is_lost_of_a_population_is_said(population: Records, written: Path
         f["code"].startswith("PRACTICE:death") and f["known_at"] > day(f["happened_at"]) + timedelta(1) for f in facts
     )
     lost = expected(facts, DELIVERED_AT)[1]
-    assert lost[writing.KNOWN_LATER] == late > 1000
+    assert lost[queries.KNOWN_LATER] == late > 1000
     readme = (written / "README.md").read_text(encoding="utf-8")
     for what, count in lost.items():
         assert f"- {count:,}: {what}\n" in readme
@@ -437,7 +441,7 @@ def test_what_was_taken_back_is_no_fact(tmp_path: Path) -> None:
     wrong = fact("CIM10:I21.9")
     rows = [fact("PRACTICE:birth"), wrong, {**wrong, "retracted_at": back_at}, fact("CIM10:E11")]
     records = stored(tmp_path / "store", rows)
-    assert write_omop(records, tmp_path / "omop", **NAMED)[writing.TAKEN_BACK] == 1
+    assert write_omop(records, tmp_path / "omop", **NAMED)[queries.TAKEN_BACK] == 1
     conditions = pq.read_table(tmp_path / "omop" / "condition_occurrence.parquet")
     assert conditions.column("condition_source_value").to_pylist() == ["E11"]
 
@@ -479,7 +483,8 @@ def test_the_same_records_give_the_same_files_and_another_name_other_numbers(
 
 
 def test_on_the_command_line(population: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["export", str(population.path), "--as", "omop", "--into", str(tmp_path / "omop"), "--name", "essai"]
+    command = ["export", str(population.path), "--as", "omop", "--into", str(tmp_path / "omop")]
+    command += ["--name", "essai", *MANDATE]
     assert main(command) == OK
     told = capsys.readouterr()
     assert told.out == f"{tmp_path / 'omop'}\n"

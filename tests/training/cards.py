@@ -190,6 +190,7 @@ def card(texts: AuthoredFields | None = None, **changes: Any) -> ModelCard:
     sections: dict[str, Any] = {
         "identity": identity(**ours),
         "traceability": Traceability(
+            purpose=Bilingual(fr="Recherche ; avis du comité : CSE-1.", en="Research; committee’s opinion: CSE-1."),
             feature_set_fingerprint="1" * 64,
             records_digest="2" * 64,
             data_window=DataWindow(

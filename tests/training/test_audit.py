@@ -177,6 +177,19 @@ def test_a_gap_without_spread_is_exact() -> None:
     assert math.isnan(largest_gap("auc", None, values, np.array([[0.7, math.nan], [0.6, 0.6]])).low)
 
 
+def test_a_replicate_without_one_group_still_counts_for_the_others() -> None:
+    rng = np.random.default_rng(0)
+    values = dict(zip("abcdef", (0.5, 0.6, 0.7, 0.7, 0.7, 0.9), strict=True))
+    draws = np.array(list(values.values()))[:, None] + rng.normal(0, 0.02, (6, 400))
+    for group in range(6):  # each fails in 4 %, never in the same replicates: 24 % of all
+        draws[group, 16 * group : 16 * (group + 1)] = np.nan
+    found = largest_gap("auc", None, values, draws)
+    assert (found.highest, found.lowest) == ("f", "a")
+    assert found.low == pytest.approx(0.4 - 3 * 0.0283, abs=0.03)
+    few = largest_gap("auc", None, values, draws, [40, 40, 40, 40, 40, 4])
+    assert few.high - few.low > 1.5 * (found.high - found.low)  # four practices tell little of a spread
+
+
 def test_two_averages_may_hide_a_group() -> None:
     groups = pd.DataFrame({"sex": ["f", "m", None], "age": pd.Categorical(["old", "young", "old"])})
     pairs = with_pairs(groups)

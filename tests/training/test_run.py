@@ -15,6 +15,7 @@ from optuna.distributions import FloatDistribution
 from sklearn.linear_model import LogisticRegression
 
 from features.digests import digest_folder
+from features.purpose import RefusedPurpose
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
@@ -69,7 +70,7 @@ def tracking(tmp_path, monkeypatch):
 
 
 def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
-    made = run(CARDIOVASCULAR, records, tmp_path / "out", resamples=20, demonstration=True)
+    made = run(CARDIOVASCULAR, records, tmp_path / "out", reference="CSE-1", resamples=20, demonstration=True)
     bundle = tmp_path / "out" / "bundle"
     found = ModelCard.from_json((bundle / "card.json").read_bytes())
     assert found.holes() == []
@@ -111,7 +112,7 @@ def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
 
 def test_two_runs_give_the_same_bytes(records, tracking, tmp_path):
     for name in ("one", "two"):
-        run(small(CARDIOVASCULAR), records, tmp_path / name, resamples=5)
+        run(small(CARDIOVASCULAR), records, tmp_path / name, reference="CSE-1", resamples=5)
     one, two = (tmp_path / name / "bundle" for name in ("one", "two"))
     assert digest_folder(one / "model") == digest_folder(two / "model")
     for name in ("evidence", "audit", "explanation"):
@@ -121,7 +122,7 @@ def test_two_runs_give_the_same_bytes(records, tracking, tmp_path):
 
 def test_a_real_cohort(shared, tracking, tmp_path):
     records = framingham(shared("data/framingham/framingham_longitudinal.csv"), tmp_path / "records")
-    made = run(FRAMINGHAM, records, tmp_path / "out", resamples=20, demonstration=True)
+    made = run(FRAMINGHAM, records, tmp_path / "out", reference="CSE-1", resamples=20, demonstration=True)
     assert made.evidence.people == 4215
     models = {m.name: {e.measure: e for e in m.estimates} for m in made.evidence.models}
     assert set(models) == {model.name for model in FRAMINGHAM.models(0)}
@@ -158,7 +159,13 @@ def test_the_command_line_says_what_is_missing(tmp_path):
 
 def test_a_comparison_registers_nothing(records, tracking, tmp_path):
     evidence = compare(
-        SCREENING_BREAST, records, tmp_path / "out", only=["due_date"], resamples=5, redo="python -m training …"
+        SCREENING_BREAST,
+        records,
+        tmp_path / "out",
+        reference="CSE-1",
+        only=["due_date"],
+        resamples=5,
+        redo="python -m training …",
     )
     assert [model.name for model in evidence.models] == ["last_participations", "due_date"]
     assert (tmp_path / "out" / "comparison.html").exists()
@@ -170,8 +177,12 @@ def test_a_comparison_registers_nothing(records, tracking, tmp_path):
     )
     assert parent.data.tags["vigie.redo"] == "python -m training …"
     assert tracking.search_registered_models() == []
+    assert parent.data.tags["vigie.purpose"] == "research"
+    assert parent.data.tags["vigie.reference"] == "CSE-1"
+    with pytest.raises(RefusedPurpose, match="no committee's reference"):
+        compare(SCREENING_BREAST, records, tmp_path / "out", reference="")
     with pytest.raises(ValueError, match=r"no model 'lightgmb': choose among last_participations, due_date"):
-        compare(SCREENING_BREAST, records, tmp_path / "out", only=["lightgmb"])
+        compare(SCREENING_BREAST, records, tmp_path / "out", reference="CSE-1", only=["lightgmb"])
 
 
 def test_a_search_leaves_its_trials_and_what_it_found(records, tracking, tmp_path):
@@ -194,14 +205,14 @@ def test_a_search_leaves_its_trials_and_what_it_found(records, tracking, tmp_pat
     study = dataclasses.replace(
         CARDIOVASCULAR, features=features, models=models, candidate="tuned", also=(), rule=Rule(), robustness=None
     )
-    made = run(study, records, tmp_path / "out", resamples=5)
+    made = run(study, records, tmp_path / "out", reference="CSE-1", resamples=5)
     logged = tracking.get_run(made.card.traceability.mlflow_run_id)
     assert float(logged.data.params["tuned.C"]) > 0
     assert [f.path for f in tracking.list_artifacts(logged.info.run_id, "trials")] == ["trials/tuned.csv"]
 
 
 def test_figures_and_cards_name_no_patient(records, tracking, tmp_path):
-    run(small(CARDIOVASCULAR), records, tmp_path / "out", resamples=5, demonstration=True)
+    run(small(CARDIOVASCULAR), records, tmp_path / "out", reference="CSE-1", resamples=5, demonstration=True)
     patients = {p for shard in records for p in shard.patients}
     text = "".join(f.read_text("utf-8") for f in (tmp_path / "out" / "bundle").glob("*.json"))
     assert not [p for p in patients if f'"{p}"' in text]

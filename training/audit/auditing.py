@@ -254,6 +254,7 @@ class _Sample:
                 else dataclasses.replace(each, n=counts[label][0], events=counts[label][1])
                 for each in estimates[label]
             ]
+        clusters = {label: self.resampling[members].clusters for label, members in rows.items()}
         judged: dict[tuple[int, int], Judged] = {}
         shrunk: dict[tuple[str, int], Shrunk] = {}
         for position, (wanted, _) in enumerate(columns):
@@ -268,12 +269,11 @@ class _Sample:
             }
             shrunk |= {(label, position): each for label, each in shrink(wanted.name, told, errors).items()}
             for row, label in enumerate(rows):
-                clusters = self.resampling[rows[label]].clusters
-                judged[row, position] = Judged(estimates[label][position], errors[label], clusters)
+                judged[row, position] = Judged(estimates[label][position], errors[label], clusters[label])
         audited = AttributeAudit(
             name,
             tuple(_group_audit(label, counts, estimates[label], shrunk) for label in rows),
-            tuple(self._gaps(columns, estimates, draws)),
+            tuple(self._gaps(columns, estimates, draws, clusters)),
         )
         if CROSS not in name:
             audited = dataclasses.replace(
@@ -351,7 +351,11 @@ class _Sample:
         return visible if len(both) == len(members) else dataclasses.replace(visible, n=None, events=None)
 
     def _gaps(
-        self, columns: Sequence[Column], estimates: Mapping[str, Sequence[Estimate]], draws: Mapping[str, Floats]
+        self,
+        columns: Sequence[Column],
+        estimates: Mapping[str, Sequence[Estimate]],
+        draws: Mapping[str, Floats],
+        clusters: Mapping[str, int],
     ) -> list[Gap]:
         found = []
         for position, (wanted, threshold) in enumerate(columns):
@@ -360,7 +364,9 @@ class _Sample:
             }
             if len(comparable) >= 2:
                 replicates = np.stack([draws[label][:, position] for label in comparable])
-                found.append(largest_gap(wanted.name, threshold, comparable, replicates))
+                found.append(
+                    largest_gap(wanted.name, threshold, comparable, replicates, [clusters[each] for each in comparable])
+                )
         return found
 
 

@@ -91,6 +91,7 @@ def _recording(
     found: list[Recorded] = []
     values: dict[str, float] = {}
     draws: list[Floats] = []
+    clusters: list[int] = []
     for group, members in rows.items():
         above, below = ratio.above[members], ratio.below[members]
         if shown_n[group] is None or group in hidden or not _tellable(ratio, above):
@@ -107,7 +108,8 @@ def _recording(
         if math.isfinite(low):
             values[group] = value
             draws.append(replicates)
-    gap = largest_gap(what, None, values, np.stack(draws)) if len(values) > 1 else None
+            clusters.append(of_group.clusters)
+    gap = largest_gap(what, None, values, np.stack(draws), clusters) if len(values) > 1 else None
     return Recording(what, tuple(found), gap)
 
 

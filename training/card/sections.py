@@ -52,6 +52,13 @@ class Identity(Section):
 class Traceability(Section):
     """What exactly was evaluated: digests of every component."""
 
+    purpose: Bilingual | None = item(
+        24,
+        "rights",
+        "Finalité et avis du comité sur l’usage des données",
+        "Purpose, and opinion on the use of data",
+        "17",
+    )
     feature_set_fingerprint: Text | None = item(
         2, "traceability", "Empreinte des variables", "Feature-set fingerprint", "12g, 22"
     )

@@ -65,6 +65,8 @@ class Study:
         The part of the card that people write.
     setting
         Where the data come from.
+    purpose
+        What the data are used for, of `features.purpose.PURPOSES`.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Study:
     clusters: str
     authored: AuthoredFields
     setting: Bilingual
+    purpose: str = "research"
     also: tuple[Split, ...] = ()
     rule: Rule = field(default_factory=Rule)
     robustness: Robustness | None = None
@@ -99,6 +102,7 @@ class Study:
         """Return the definition as JSON types, for digests and MLflow."""
         return {
             "name": self.name,
+            "purpose": self.purpose,
             "cohort": self.cohort.to_dict(),
             "outcome": self.outcome.to_dict(),
             "features": self.features.to_dict(),

@@ -37,14 +37,13 @@ from typing import IO, Any, Final, NamedTuple
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from features.catalogue.concepts import CONCEPTS
 from features.codes import SYSTEMS, measured
 from features.intake import COLUMNS
 from features.records import Records
-from features.sources.fhir.resources import KINDS
-from features.sources.omop.vocabulary import DEATH
-from features.sources.omop.writing import (
+from features.sources.exports import (
     BIRTH,
     REGISTERED,
     SEXES,
@@ -54,8 +53,10 @@ from features.sources.omop.writing import (
     place_of,
     whole_folder,
     write_readme,
-    write_subjects,
 )
+from features.sources.fhir.resources import KINDS
+from features.sources.meds import subjects_file
+from features.sources.omop.vocabulary import DEATH
 from features.sources.units import known_unit
 
 Resource = dict[str, Any]
@@ -136,7 +137,8 @@ def write_fhir(
     ValueError
         If there is nothing to write.
     """
-    with whole_folder(folder) as unfinished:
+    beside = subjects_file(folder)
+    with whole_folder(folder, beside) as unfinished:
         lost: Counter[str] = Counter()
         practices: set[str] = set()
         subjects: list[pa.Table] = []
@@ -167,7 +169,7 @@ def write_fhir(
                 organisation = {"id": _id(practice, dataset_name), "identifier": [{"value": practice}]}
                 write({"resourceType": "Organization", **organisation})
         not_carried = {reason: lost[reason] for reason in LOSSES if lost[reason]}
-        write_subjects(pa.concat_tables(subjects), unfinished)
+        pq.write_table(pa.concat_tables(subjects), unfinished / beside.name, compression="zstd")
         write_readme(unfinished, f"{dataset_name} {dataset_version} (FHIR R4, NDJSON)", ABOUT, not_carried)
     return not_carried
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -20,6 +18,7 @@ from features.catalogue.concepts import CONCEPTS
 from features.codes import PRACTICE, SYSTEMS
 from features.records import Records
 from features.sources.choice import coded
+from features.sources.exports import identity, whole_folder
 from features.sources.meds.codes import CONCEPT, RETRACTED, meds_code
 from features.sources.meds.subjects import SUBJECTS, subjects_file
 
@@ -82,30 +81,18 @@ def write_meds(
     ``retracted_at`` does not take it for true. A program that does not know ``known_at`` sees facts before the practice
     did: what it predicts then is too good.
     """
-    subjects_path = subjects_file(folder)
-    for path in (folder, subjects_path):
-        if path.exists():
-            raise FileExistsError(f"{path} is there already: choose another folder")
     if splits is not None and (min(splits.values(), default=0) < 0 or abs(sum(splits.values()) - 1) > 1e-9):
         raise ValueError("the shares of splits must be positive and sum to one")
-    unfinished = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)  # left by a run that was cut short
-    try:
-        (unfinished / "data").mkdir(parents=True)
-        (unfinished / "metadata").mkdir()
-        written = _write_data(records, unfinished / "data", dataset_name, progress)
-        _write_metadata(records, unfinished / "metadata", written, dataset_name, dataset_version)
+    subjects = subjects_file(folder)
+    with whole_folder(folder, subjects) as unfinished:
+        data, metadata = unfinished / "data", unfinished / "metadata"
+        data.mkdir()
+        metadata.mkdir()
+        written = _write_data(records, data, dataset_name, progress)
+        _write_metadata(records, metadata, written, dataset_name, dataset_version)
         if splits is not None:
-            _write_splits(written.subjects, unfinished / "metadata", splits)
-        partial = unfinished / subjects_path.name
-        pq.write_table(written.subjects, partial, compression="zstd")
-        partial.replace(subjects_path)
-        unfinished.rename(folder)
-    except BaseException:
-        subjects_path.unlink(missing_ok=True)
-        raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            _write_splits(written.subjects, metadata, splits)
+        pq.write_table(written.subjects, unfinished / subjects.name, compression="zstd")
 
 
 @dataclass
@@ -141,9 +128,8 @@ def _write_data(
 
 
 def _number(patient: str, dataset_name: str) -> int:
-    """Return the number of a patient in a data set: the first bits of a SHA-256 over both."""
-    text = hashlib.sha256(json.dumps([dataset_name, patient]).encode()).digest()
-    return int.from_bytes(text[:8], "big") >> (64 - BITS)
+    """Return the number of a patient in a data set: the first bits of its `identity`."""
+    return int.from_bytes(identity(patient, dataset_name)[:8], "big") >> (64 - BITS)
 
 
 def _measurements(facts: pa.Table, subject: pa.Array) -> tuple[pa.Table, set[tuple[str, str]]]:
