@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(text: str) -> Path | None:
+    """Return a folder; None for an empty text, which is how ``mlflow run`` says that there is none."""
+    return Path(text) if text else None
+
+
 def _of_study(
     commands: Any, name: str, command: Callable[[argparse.Namespace], int], what: str
 ) -> argparse.ArgumentParser:
@@ -87,11 +92,11 @@ def _of_study(
         name,
         help=what,
         description=f"{what[0].upper()}{what[1:]}. All is logged in MLflow, where MLFLOW_TRACKING_URI says.",
-        epilog=f"example: python -m training {name} --study screening-breast --store records/ --folder out/",
+        epilog=f"example: python -m training {name} --study screening-breast --store records/ --reference CSE-2026-014 --folder out/",
     )
     parser.add_argument("--study", choices=list(STUDIES), default="cardiovascular", help="default: cardiovascular")
     parser.add_argument(
-        "--store", type=Path, help="records, as `python -m features ingest` leaves them; see --patients"
+        "--store", type=_folder, help="records, as `python -m features ingest` leaves them; see --patients"
     )
     parser.add_argument("--path", default="", help=f"{FRAMINGHAM.name}: the CSV file of the teaching set")
     parser.add_argument(
@@ -160,7 +165,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _reference(options: argparse.Namespace) -> str:
     """Return the committee's reference; of data about nobody, or published for teaching, that there is none."""
-    if options.reference is None and options.store is None:
+    if not options.reference and options.store is None:
         return "none needed: teaching set" if options.study == FRAMINGHAM.name else "none needed: synthetic data"
     return options.reference or ""
 
@@ -185,9 +190,9 @@ def _prepared(options: argparse.Namespace, steps: Steps) -> tuple[Study, Records
     study = STUDIES[options.study]
     folder: Path = options.folder / study.name
     folder.mkdir(parents=True, exist_ok=True)
-    source = "a store" if options.store else "framingham" if study is FRAMINGHAM else "synthetic"
+    source = "a store" if options.store is not None else "framingham" if study is FRAMINGHAM else "synthetic"
     with steps(f"Records: {source}") as step:
-        records = Records.open(options.store) if options.store else _made(options, source, step.progress)
+        records = Records.open(options.store) if options.store is not None else _made(options, source, step.progress)
         rows = sum(d["rows"] for d in records.deliveries)
         step.note(f"{rows:,} records, digest {records.digest[:12]}")
     return study, records, folder
