@@ -92,7 +92,7 @@ def _of_study(
         name,
         help=what,
         description=f"{what[0].upper()}{what[1:]}. All is logged in MLflow, where MLFLOW_TRACKING_URI says.",
-        epilog=f"example: python -m training {name} --study screening-breast --store records/ --reference CSE-2026-014 --folder out/",
+        epilog=f"example: python -m training {name} --study screening-breast --store records/ --reference CSE-2026-014",
     )
     parser.add_argument("--study", choices=list(STUDIES), default="cardiovascular", help="default: cardiovascular")
     parser.add_argument(

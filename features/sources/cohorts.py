@@ -1,17 +1,28 @@
-"""Published cohorts as records: the Framingham longitudinal teaching set."""
+"""Published cohorts: the Framingham longitudinal teaching set as records, those without dates as tables.
+
+Most cohorts that packages publish hold a baseline, a time and an event, and not one date. Dates are not made up for
+them: no history would come of it, and nothing could be late in it. They are read as a `CohortTable`, which is what a
+cohort and a feature set make of records, so that all that comes after is the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from features.catalogue.concepts import CONCEPTS
 from features.intake import InvalidRecords
+from features.outcome import CENSORED, COMPETING, EVENT, REASONS, FollowUp
+from features.privacy import SMALLEST_COUNT
 from features.records import Records
 
 PRACTICE: Final = "framingham"
@@ -269,3 +280,196 @@ def _dated(rows: pd.DataFrame, day: pd.Series[Any], code: str, known: pd.Series[
             "unit": None,
         }
     )
+
+
+@dataclass(frozen=True, eq=False)
+class CohortTable:
+    """People of a published cohort at their baseline, and what followed.
+
+    Parameters
+    ----------
+    X
+        Features, one row a person (or an eye: see the cohort).
+    followup
+        Follow-up of the same rows, closed at the cohort's horizon.
+    index
+        ``patient``, ``practice`` (the cohort's name) and ``as_of``, which is the same fictional day for everybody.
+    """
+
+    X: pd.DataFrame
+    followup: FollowUp
+    index: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class From:
+    """Where a feature comes from: the first of some columns that has a value, times a factor or through a code.
+
+    Parameters
+    ----------
+    columns
+        Columns of the package, in order of preference.
+    factor
+        From the package's unit to that of the feature.
+    codes
+        What each of the package's codes means; those that are not there are missing.
+    """
+
+    columns: tuple[str, ...]
+    factor: float = 1.0
+    codes: Mapping[str, float] | None = None
+
+
+Causes = Callable[[pd.DataFrame], npt.NDArray[np.int8]]
+Package = Literal["SurvSet", "scikit-survival"]
+
+YEARS: Final[Mapping[str, float]] = {"days": 1 / 365.25, "months": 1 / 12, "years": 1.0}
+
+
+@dataclass(frozen=True)
+class PublishedCohort:
+    """A cohort that a package publishes as a table, and how its columns are to be read.
+
+    Parameters
+    ----------
+    name
+        Ours.
+    package, dataset
+        Which package has it, and under what name.
+    unit
+        Of its time: ``"days"``, ``"months"`` or ``"years"``.
+    horizon
+        Years after which follow-up is closed.
+    named
+        Features that have a name and a unit here, by name. Other columns stay as they are, under their own name.
+    never
+        Columns that are no features: known only after the baseline, saying again what another says, or telling when
+        somebody entered, and thereby how long they could be followed.
+    causes
+        Tells what ended each row's follow-up from the package's columns (``event`` among them); by default ``event``.
+    """
+
+    name: str
+    package: Package
+    dataset: str
+    unit: Literal["days", "months", "years"]
+    horizon: float
+    named: Mapping[str, From] = field(default_factory=dict)
+    never: tuple[str, ...] = ()
+    causes: Causes | None = None
+
+
+def read_table(cohort: PublishedCohort) -> CohortTable:
+    """Return a published cohort as its package has it, with our names and units.
+
+    Returns
+    -------
+    CohortTable
+        Numbers as they are, a column for each level of a category but the commonest, missing where unknown. Levels of
+        fewer than 11 people have no column.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If the package is not installed; the message says how to install it.
+    InvalidRecords
+        Naming all that the package's table lacks or cannot be: another version of it, probably.
+    """
+    given = PACKAGES[cohort.package](cohort.dataset)
+    told = [column for source in cohort.named.values() for column in source.columns]
+    faults = [f"column {name} is not there" for name in (*told, *cohort.never) if name not in given.columns]
+    cause = given["event"].to_numpy() if cohort.causes is None or faults else cohort.causes(given)
+    duration = given["time"].to_numpy(np.float64) * YEARS[cohort.unit]
+    if wrong := int((~(np.isfinite(duration) & (duration >= 0))).sum()):
+        faults.append(f"time is missing or negative on {wrong} rows")
+    if wrong := int((~np.isin(cause, (CENSORED, EVENT, COMPETING))).sum()):
+        faults.append(f"event is neither 0, 1 nor 2 on {wrong} rows")
+    if faults:
+        raise InvalidRecords([f"{cohort.package}, {cohort.dataset}: {fault}" for fault in faults])
+    features = {name: _named(given, source) for name, source in cohort.named.items()}
+    for column in given.columns.difference([*told, *cohort.never, "pid", "event", "time"], sort=False):
+        features |= _as_it_is(column, given[column])
+    return CohortTable(
+        pd.DataFrame(features),
+        _closed(duration, cause.astype(np.int8), cohort.horizon),
+        pd.DataFrame({"patient": given["pid"].astype(str), "practice": cohort.name, "as_of": BASELINE}),
+    )
+
+
+def _survset(dataset: str) -> pd.DataFrame:
+    """Return a SurvSet table without its prefixes: of a number that is there as a category as well, the number."""
+    try:
+        # Its files are pickles: whoever installs the package trusts what it runs, and no other file is opened.
+        from SurvSet.data import SurvLoader
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "published cohorts are read from the package SurvSet, which is not installed: pip install 'vigie[cohorts]'"
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its files name a module that NumPy has renamed
+        table: pd.DataFrame = SurvLoader().load_dataset(ds_name=dataset)["df"]
+    if "time2" in table.columns:
+        raise InvalidRecords([f"SurvSet, {dataset}: its columns change over time: there is no baseline to learn from"])
+    doubled = [column for column in table.columns if f"num_{column.removeprefix('fac_')}" in table.columns]
+    table = table.drop(columns=[column for column in doubled if column.startswith("fac_")])
+    return table.rename(columns=lambda column: re.sub(r"^(num|fac)_", "", column)).reset_index(drop=True)
+
+
+def _scikit_survival(dataset: str) -> pd.DataFrame:
+    """Return a table of scikit-survival with SurvSet's names for person, event and time."""
+    from sksurv import datasets
+
+    given: tuple[pd.DataFrame, npt.NDArray[Any]] = getattr(datasets, f"load_{dataset}")()
+    X, y = given
+    event, time = (name for name, *_ in y.dtype.descr)
+    told = pd.DataFrame({"event": y[event].astype(np.int8), "time": y[time], "pid": np.arange(len(y))}, index=X.index)
+    return pd.concat([told, X], axis=1).reset_index(drop=True)
+
+
+PACKAGES: Final[Mapping[Package, Callable[[str], pd.DataFrame]]] = {
+    "SurvSet": _survset,
+    "scikit-survival": _scikit_survival,
+}
+
+
+def _text(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return categories as text, missing where the package says so in any of its ways."""
+    text = column.astype(object).map(lambda value: f"{value:g}" if isinstance(value, float) else str(value))
+    return text.where(column.notna() & ~text.isin(["missing", ""]), None)
+
+
+def _number(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return numbers, missing ones as NumPy's own NaN: R's, which some tables hold, raises an alarm when added up."""
+    return column.astype(np.float64).where(column.notna(), np.nan)
+
+
+def _named(given: pd.DataFrame, source: From) -> pd.Series[Any]:
+    """Return a feature in our unit."""
+    if source.codes is not None:
+        return _text(given[source.columns[0]]).map(source.codes).astype(np.float64)
+    value = _number(given[source.columns[0]])
+    for column in source.columns[1:]:
+        value = value.fillna(_number(given[column]))
+    return value * source.factor
+
+
+def _as_it_is(name: str, column: pd.Series[Any]) -> dict[str, pd.Series[Any]]:
+    """Return the features of a column that has no name here."""
+    plain = re.sub(r"\W+", "_", name)
+    if pd.api.types.is_numeric_dtype(column):
+        return {plain: _number(column)}
+    text = _text(column)
+    many = text.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    return {
+        re.sub(r"\W+", "_", f"{plain}_{level}"): (text == level).astype(np.float64).where(text.notna())
+        for level in many.index[1:][many.to_numpy()[1:] >= SMALLEST_COUNT]
+    }
+
+
+def _closed(duration: npt.NDArray[np.float64], cause: npt.NDArray[np.int8], horizon: float) -> FollowUp:
+    """Return follow-up closed at the horizon. Why somebody was followed no longer is not told: the data end there."""
+    cause = np.where(duration > horizon, CENSORED, cause).astype(np.int8)
+    reason = np.where(duration >= horizon, REASONS.index("horizon reached"), REASONS.index("end of data"))
+    for code, why in ((EVENT, "event"), (COMPETING, "competing event")):
+        reason = np.where(cause == code, REASONS.index(why), reason)
+    return FollowUp(np.minimum(duration, horizon), cause, reason.astype(np.int8), horizon)

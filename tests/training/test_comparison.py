@@ -13,6 +13,8 @@ from features.typography import LANGUAGES, NARROW, Language
 from tests.training.comparisons import evidence
 from training.comparison import comparison_page
 from training.comparison.rendering import short_title
+from training.models import Recalibrated
+from training.published.comparators import prevent, score2
 from training.studies import CARDIOVASCULAR
 from training.validate import Evidence
 
@@ -142,3 +144,8 @@ def test_titles_are_in_one_language() -> None:
     title = "Régression logistique / Logistic regression"
     assert [short_title(title, language) for language in LANGUAGES] == ["Régression logistique", "Logistic regression"]
     assert short_title("SCORE2 / SCORE2-OP (ESC 2021, low-risk region)", "fr") == "SCORE2 / SCORE2-OP"
+    titles = [short_title(Recalibrated(score2()).title, language) for language in LANGUAGES]
+    assert titles == ["SCORE2 / SCORE2-OP, recalibré", "SCORE2 / SCORE2-OP, recalibrated"]
+    titles = [short_title(prevent().title, language) for language in LANGUAGES]
+    assert titles[0].startswith("PREVENT, maladies cardiovasculaires")
+    assert titles[1].startswith("PREVENT, cardiovascular disease")

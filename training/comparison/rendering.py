@@ -62,26 +62,29 @@ def comparison_page(evidence: Document, study: Study, language: Language = "fr")
     ordered = sorted(LANGUAGES, key=lambda each: each != language)
     page = Page(tree, study.candidate, study.comparator)
     contents = {
-        each: _environment(each).get_template("comparison_content.html.j2").render(page=page, study=study)
+        each: comparison_environment(each).get_template("comparison_content.html.j2").render(page=page, study=study)
         for each in ordered
     }
     # The page says itself that it may fetch nothing and run nothing; its one style is named by its digest.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    skeleton = _environment(language).get_template("comparison.html.j2")
+    skeleton = comparison_environment(language).get_template("comparison.html.j2")
     return skeleton.render(style=style, style_digest=digest, contents=contents, study=study)
 
 
 def short_title(title: str, language: Language) -> str:
     """Return a model's title in one language, without what stands in brackets.
 
-    Learned models are titled ``"français / English"``; a stroke between published scores, whose names have digits, is
-    part of the name.
+    Titles are ``"français / English"``, or ``"name, français / English"`` where what comes before is the same in both.
+    A stroke before another name in capitals, as in SCORE2 / SCORE2-OP, is part of the name.
     """
-    bare = re.sub(r"\s*\(.*?\)", "", title)
-    halves = bare.split(" / ")
-    if len(halves) == 2 and not re.search(r"\d", bare):
-        return halves[LANGUAGES.index(language)]
-    return bare
+    halves = re.split(r" / (?![A-Z]{3})", re.sub(r"\s*\(.*?\)", "", title))
+    if len(halves) != 2:
+        return " / ".join(halves)
+    french, english = halves
+    if language == "fr":
+        return french
+    name = french.rpartition(", ")[0]
+    return f"{name}, {english}" if name and english[:1].islower() else english
 
 
 def _scale(low: float, high: float, first: float, last: float, *, log: bool = False) -> Callable[[float], float]:
@@ -97,7 +100,7 @@ def _scale(low: float, high: float, first: float, last: float, *, log: bool = Fa
 
 
 @cache
-def _environment(language: Language) -> Environment:
+def comparison_environment(language: Language) -> Environment:
     """Return the templates with what writes numbers and texts in one language."""
 
     def in_language(text: Bilingual | str) -> str:

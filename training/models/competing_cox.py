@@ -126,7 +126,8 @@ class CauseSpecificHazard:
 
         if not happened.any():
             return cls(np.zeros(columns.shape[1]), np.zeros(len(bounds)))
-        with threadpool_limits(1, user_api="blas"):  # threads add in an order of their own
+        # Threads add in an order of their own; a step that overflows is halved, and needs no warning.
+        with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore"):
             fitted = CoxPHSurvivalAnalysis(alpha=penalty, ties="efron").fit(
                 columns, Surv.from_arrays(happened, duration)
             )

@@ -49,5 +49,6 @@ def aalen_johansen_product(hazards: Hazards, bounds: Floats, times: Floats, peop
         states[:, 1:, times == end] = np.stack([event, competing], axis=1)[:, :, None]
     # Rounding only, here and in the sum: neither a power nor a product keeps the last bit in order.
     np.maximum.accumulate(states[:, 1:], axis=2, out=states[:, 1:])
+    np.minimum(states[:, 1:], 1.0, out=states[:, 1:])
     states[:, 0] = np.maximum(1 - states[:, 1] - states[:, 2], 0)
     return states
