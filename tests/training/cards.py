@@ -138,6 +138,7 @@ def audit() -> Tree:
     return {
         "horizon": 10.0,
         "tolerances": {"observed_expected": [0.8, 1.25]},
+        "left_out": ["sex × age_band"],
         "families": [
             {"name": "attributes", "comparisons": 2, "alone": 0.05, "level": 0.025},
             {"name": "pairs", "comparisons": 1, "alone": 0.025, "level": 0.025},

@@ -261,6 +261,12 @@ def test_small_counts_are_hidden_and_so_is_what_gives_them_away() -> None:
     assert not re.search(r"\bn = (7|6.040)\b", html)
 
 
+def test_what_was_not_crossed_is_said() -> None:
+    html = page(final=True)
+    assert "Croisements non examinés" in html
+    assert "Sexe × Âge" in html
+
+
 def test_small_counts_are_hidden_wherever_they_are() -> None:
     tree = {
         "people": 5,
