@@ -17,7 +17,7 @@ from features.privacy import scan
 from features.purpose import Mandate
 from features.records import Records
 from features.store import FeatureStore, compute
-from training import artefact, tracking
+from training import artefact, monitoring, tracking
 from training.audit import audit, with_pairs
 from training.card import ModelCard, write_documents
 from training.committee import Bilingual, Decision, Ledger, Votes, demonstration_key
@@ -236,6 +236,7 @@ def run(
             for name, document in (("evidence", found.evidence), ("audit", audited), ("explanation", explanation)):
                 (bundle / f"{name}.json").write_text(document.to_json(), encoding="utf-8")
             decision = _demonstration_decision(drawn_up, bundle) if demonstration else None
+            (bundle / "monitoring.json").write_text(_reference(study, records, found), encoding="utf-8")
             write_documents(bundle, drawn_up, found.evidence, audited, explanation, decision)
             if leaks := scan(bundle, _extremes(X[list(study.features)])):
                 lines = "\n".join(f"- {leak}" for leak in leaks)
@@ -339,6 +340,16 @@ def _fitted(study: Study, found: Compared) -> Learned:
     if not isinstance(fitted, Learned):
         raise TypeError(f"{study.candidate} is not a learned model: choose another candidate")
     return fitted
+
+
+def _reference(study: Study, records: Records, found: Compared) -> str:
+    """Return whom the candidate was learned from, as monitoring compares those it is used for with."""
+    index = found.members.index
+    met = compute(study.required, records, index) == 1.0
+    risk = found.predictions[study.candidate].where(met.all(axis=1)).to_numpy()
+    practices = index["practice"].to_numpy(dtype=object)
+    seen = monitoring.Seen(practices, found.X[list(study.features)], found.groups, ~met, risk)
+    return monitoring.reference(study, seen).to_json()
 
 
 def _extremes(X: pd.DataFrame) -> dict[str, tuple[float, float]]:

@@ -143,6 +143,7 @@ def test_every_value_has_one_bin_and_what_is_missing_another(values: list[float 
 def test_a_condition_has_two_bins_and_many_zeros_one_of_their_own():
     condition = pd.Series([0.0] * 99 + [1.0])
     assert Bins.learn(condition).place(condition).tolist() == [0] * 99 + [1]
+    assert Bins.learn(condition[:99]).place(condition).tolist() == [0] * 99 + [1]
     counted = pd.Series([0.0] * 700 + [float(each) for each in range(1, 301)])
     place = Bins.learn(counted).place(counted)
     assert (place[:700] == 0).all()
@@ -248,6 +249,12 @@ def test_the_reference_tells_of_nobody_alone(tmp_path: Path) -> None:
     assert Reference.from_json(made.to_json()).to_json() == made.to_json()
 
 
+def test_no_edge_is_a_value_that_few_people_reach():
+    values = pd.Series([0.0] * 50 + [1.0] * 30 + [2.0] * 20 + [7.0] * 3)
+    assert Bins.learn(values).edges == (1.0, 2.0)
+    assert Bins.learn(pd.Series(np.linspace(0, 1.2345, 8))).edges == ()
+
+
 def test_too_few_people_make_no_reference():
     with pytest.raises(ValueError, match="fewer than 11"):
         reference(STUDY, seen(0, 9))
@@ -296,6 +303,10 @@ def test_a_report_and_its_page_tell_no_small_count_in_either_language(made: Refe
     assert "Alerte\u00a0: à examiner avant de continuer" in page
     assert "Alert: to be examined before going on" in page
     assert "masqué" in page
+    assert "DEMONSTRATION" not in page
+    marked = monitoring_page(replace(drifted, demonstration=True), made, [])
+    assert "DÉMONSTRATION" in marked
+    assert "DEMONSTRATION" in marked
     assert "practice-" not in page + drifted.to_json()
     assert page == monitoring_page(drifted, made, History(tmp_path).runs("c" * 64))
     assert Report.from_json(drifted.to_json()).level == "alert"

@@ -29,29 +29,31 @@ class _Level:
         Whether the row, in that order, has the digit: it is later than those of its group that have not.
     ties
         Where each run of equal risks within a group starts.
-    groups
-        Number of the first run of each run's group.
+    first, after
+        Number of the first run of each run's group, and of the first run after it.
+    earlier
+        The rows that have not the digit, in that order.
     run
-        Number of each row's run.
+        Number of the run of each of these.
     """
 
     order: npt.NDArray[np.int32]
     later: npt.NDArray[np.bool_]
     ties: npt.NDArray[np.int32]
-    groups: npt.NDArray[np.int32]
+    first: npt.NDArray[np.int32]
+    after: npt.NDArray[np.int32]
+    earlier: npt.NDArray[np.int32]
     run: npt.NDArray[np.int32]
 
     def below(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return, for each earlier row (0 for others), the weight of its later ones of lower risk, and of all."""
-        heavy = np.where(self.later, weights[self.order], 0.0)
-        inside = np.add.reduceat(heavy, self.ties)
+        inside = np.add.reduceat(np.where(self.later, weights[self.order], 0.0), self.ties)
         upto = np.append(0.0, np.cumsum(inside))
-        lower = upto[:-1] + inside / 2 - upto[self.groups]
-        ends = np.append(np.flatnonzero(np.diff(self.groups)), len(self.groups) - 1) + 1
-        whole = np.repeat(upto[ends], np.diff(np.append(0, ends))) - upto[self.groups]
-        found = np.zeros((2, len(weights)))
-        found[:, self.order] = np.where(self.later, 0.0, np.stack([lower, whole])[:, self.run])
-        return found[0], found[1]
+        start = upto[self.first]
+        lower, whole = np.zeros(len(weights)), np.zeros(len(weights))
+        lower[self.earlier] = (upto[:-1] + inside / 2 - start)[self.run]
+        whole[self.earlier] = (upto[self.after] - start)[self.run]
+        return lower, whole
 
 
 def _levels(risk: Floats, rank: npt.NDArray[np.int64]) -> Iterator[_Level]:
@@ -63,8 +65,11 @@ def _levels(risk: Floats, rank: npt.NDArray[np.int64]) -> Iterator[_Level]:
         new_run = new_group | (np.diff(risk[order], prepend=-1.0) != 0)
         ties = np.flatnonzero(new_run).astype(np.int32)
         run = (np.cumsum(new_run) - 1).astype(np.int32)
-        groups = np.maximum.accumulate(np.where(new_group[ties], np.arange(len(ties)), 0)).astype(np.int32)
-        yield _Level(order, (rank[order] >> digit & 1).astype(bool), ties, groups, run)
+        starts = np.flatnonzero(new_group[ties]).astype(np.int32)
+        sizes = np.diff(starts, append=len(ties))
+        first, after = np.repeat(starts, sizes), np.repeat(np.append(starts[1:], np.int32(len(ties))), sizes)
+        later = (rank[order] >> digit & 1).astype(bool)
+        yield _Level(order, later, ties, first, after, order[~later], run[~later])
 
 
 _LEVELS: Final[WeakKeyDictionary[FollowUp, tuple[Floats, list[_Level]]]] = WeakKeyDictionary()
