@@ -64,12 +64,12 @@ class Feature:
     direction: Direction = 0
     stated_absence: Absence | None = None
 
-    @property
+    @cached_property
     def unit(self) -> str | None:
         """UCUM unit; None for a condition or a category."""
         return getattr(self.node.type, "unit", None)
 
-    @property
+    @cached_property
     def is_condition(self) -> bool:
         """Whether the value is true or false."""
         return isinstance(self.node.type, Boolean)

@@ -7,13 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
-from serving import access, audit_trail, settings
+from serving import access, audit_trail, monitoring, settings
 from serving.cds_hooks import kept, tally
 from serving.contract import ScoreRequest, now
 from serving.desk import Desk
+from serving.desks import Desks
 from serving.gate import Admitted, admit
 from serving.hardening import Stopped, judge
 from serving.openapi import EXAMPLES
@@ -21,6 +23,7 @@ from serving.plain import plain
 from serving.portal.commands import Unusable
 from serving.portal.commands import add_to as add_portal
 from serving.refusals import BundleMissing, Refused
+from serving.trial import tried
 
 USAGE: Final = 2
 INVALID: Final = 3
@@ -71,15 +74,48 @@ def parser() -> argparse.ArgumentParser:
     verify = command("verify", "Say whether a bundle may be served, and if not why.", run_verify)
     verify.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
 
-    release = command("release", "Take the approved model from the MLflow registry to a Bento.", run_release)
-    release.add_argument("--study", required=True, help="name of the study, such as cardiovascular")
+    release = command("release", "Take approved models from the MLflow registry to a Bento.", run_release)
+    release.add_argument(
+        "--study", required=True, action="append", help="name of the study, such as cardiovascular; may be given twice"
+    )
     release.add_argument("--tracking-uri", help="MLflow server; MLFLOW_TRACKING_URI by default")
+    release.add_argument(
+        "--rollback",
+        action="store_true",
+        help="first go back to the version before, the newest older one that may still be served",
+    )
+    release.add_argument(
+        "--alone", action="store_true", help="leave out the other studies of the latest Bento, which stay otherwise"
+    )
     release.add_argument(
         "--into", type=Path, metavar="FOLDER", help="BentoML's folder; BENTOML_HOME or bentoml/ by default"
     )
 
-    serve = command("serve", "Serve the latest Bento, or a bundle, over HTTP.", run_serve)
-    serve.add_argument("--bundle", type=Path, metavar="FOLDER", help="serve this bundle and not the latest Bento")
+    versions = command("versions", "List the versions of a study in the MLflow registry.", run_versions)
+    versions.add_argument("--study", required=True, help="name of the study")
+    versions.add_argument("--tracking-uri", help="MLflow server; MLFLOW_TRACKING_URI by default")
+
+    serve = command("serve", "Serve the latest Bento, or some bundles, over HTTP.", run_serve)
+    serve.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help=f"serve this bundle and not the latest Bento, several times for several; {settings.BUNDLES} by default",
+    )
+    serve.add_argument(
+        "--shadow",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="bundle of a candidate, scored beside the approved model of its study and shown to nobody",
+    )
+    serve.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help=f"the committee's own ledger, asked before every answer; {settings.LEDGER} by default",
+    )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, default=3000, help="port to listen on (3000)")
     serve.add_argument(
@@ -88,8 +124,15 @@ def parser() -> argparse.ArgumentParser:
         help="let anybody ask, and say so in every answer; a demonstration does so unless clients are named",
     )
 
-    score = command("score", "Answer one request, here, without a server.", run_score)
-    score.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
+    score = command("score", "Answer one request, or list a store's patients, here, without a server.", run_score)
+    score.add_argument(
+        "--bundle",
+        type=Path,
+        action="append",
+        metavar="FOLDER",
+        help="a bundle; the latest Bento's if none",
+    )
+    score.add_argument("--study", help="whose model answers, where there are several")
     score.add_argument(
         "--request",
         type=Path,
@@ -97,7 +140,18 @@ def parser() -> argparse.ArgumentParser:
         help="JSON as for POST /score (- for standard input); an example if left out",
     )
     score.add_argument("--json", action="store_true", help="the whole answer, as POST /score gives it")
+    score.add_argument("--store", type=Path, metavar="FOLDER", help="list the patients of this store of records")
+    score.add_argument("--out", type=Path, metavar="FILE", help="Parquet file of the list, in order of outreach")
+    score.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="day of the list (0 h UTC); today")
+    score.add_argument("--practice", help="list the patients of this practice only")
+    score.add_argument("--capacity", type=int, metavar="N", help="list N people of each practice at most")
+    score.add_argument("--reasons", action="store_true", help="with the reasons of each")
+    score.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to leave out, one a line")
+    score.add_argument(
+        "--ledger", type=Path, metavar="FILE", help=f"the committee's own ledger; {settings.LEDGER} by default"
+    )
 
+    monitoring.add_to(command("monitor", "Say whether a model in use still is what was approved.", monitoring.run))
     add_portal(command("portal", "Open the committee's portal, or work on what it shows.", run_portal))
 
     feedback = commands.add_parser(
@@ -160,47 +214,78 @@ def run_verify(given: argparse.Namespace) -> None:
 
 def run_release(given: argparse.Namespace) -> None:
     """Take an approved model to a Bento."""
-    from serving.release import NothingApproved, release
+    from serving.release import NothingApproved, release, rollback
 
+    settings.trusted_keys(os.environ)
     try:
-        tag = release(given.study, _bentoml_home(given.into), settings.trusted_keys(os.environ), given.tracking_uri)
+        if given.rollback:
+            for study in given.study:
+                print(f"{study}: back to version {rollback(study, _admitted, given.tracking_uri)}")
+        tag = release(given.study, _bentoml_home(given.into), _admitted, given.tracking_uri, alone=given.alone)
     except NothingApproved as absent:
         raise NotThere(str(absent)) from absent
     print(f"released {tag}: run `python -m serving serve`, or `bentoml serve vigie:latest` with the same settings")
 
 
+def run_versions(given: argparse.Namespace) -> None:
+    """List the versions of a study, each with what the gate says of it."""
+    from serving.release import NothingApproved, versions
+
+    settings.trusted_keys(os.environ)
+    try:
+        for version in versions(given.study, _admitted, given.tracking_uri):
+            name, card = version.card
+            state = f"[{version.refusal.code}]" if version.refusal else "may be served"
+            released = "released" if version.is_released else ""
+            print(f"{version.number:>4}  {released:8}  {name:10}  {card[:12]:12}  {state}")
+    except NothingApproved as absent:
+        raise NotThere(str(absent)) from absent
+
+
 def run_serve(given: argparse.Namespace) -> None:
-    """Become the server, once the gate agrees."""
+    """Become the server, once the gate agrees to one bundle at least."""
     home = _bentoml_home(None)
     os.environ["BENTOML_HOME"] = str(home)
     os.environ.setdefault(settings.DATA, str(home / DATA))
     if given.development:
         os.environ[settings.DEVELOPMENT] = "1"
+    if given.ledger is not None:
+        os.environ[settings.LEDGER] = str(given.ledger.resolve())
+    if given.shadow is not None:
+        os.environ[settings.SHADOWS] = os.pathsep.join(str(path.resolve()) for path in given.shadow)
     settings.origins(os.environ)
+    settings.ledger(os.environ)
     guard = access.open_guard(os.environ)
-    if given.bundle is not None:
-        os.environ[settings.BUNDLE] = str(given.bundle.resolve())
-        bundle, target = given.bundle, ["serving.service:Vigie", "--working-dir", str(Path(__file__).parents[1])]
+    bundles = given.bundle or settings.folders(os.environ, settings.BUNDLE, settings.BUNDLES)
+    os.environ.pop(settings.BUNDLE, None)
+    if bundles:
+        target = ["serving.service:Vigie", "--working-dir", str(Path(__file__).parents[1])]
+        os.environ[settings.BUNDLES] = os.pathsep.join(str(path.resolve()) for path in bundles)
     else:
-        os.environ.pop(settings.BUNDLE, None)
-        from serving.release import NothingApproved, released_bundle
+        from serving.release import NothingApproved, released_bundles
 
         try:
-            bundle, target = released_bundle(), ["vigie:latest"]
+            bundles, target = released_bundles(), ["vigie:latest"]
         except NothingApproved as absent:
             raise NotThere(str(absent)) from absent
-    admitted = _admitted(bundle)
-    if admitted.demonstration:
+    served = _some_admitted(bundles)
+    if any(admitted.demonstration for admitted in served):
         print("DEMONSTRATION: approved by no committee; not for patients", file=sys.stderr)
     if guard.is_development:
         print(access.LOUD, file=sys.stderr)
-    print(f"serving {admitted.artefact.study} on http://{given.host}:{given.port}", file=sys.stderr, flush=True)
+    studies = ", ".join(dict.fromkeys(admitted.artefact.study for admitted in served))
+    print(f"serving {studies} on http://{given.host}:{given.port}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target, "--host", given.host, "--port", str(given.port)]
     os.execv(sys.executable, command)
 
 
 def run_score(given: argparse.Namespace) -> None:
-    """Print one answer."""
+    """Print one answer, or write the list of a store's patients."""
+    if given.ledger is not None:
+        os.environ[settings.LEDGER] = str(given.ledger.resolve())
+    if given.store is not None:
+        _list(given)
+        return
     if given.request is None:
         body = json.dumps(EXAMPLES["risk"]["value"]).encode()
     elif str(given.request) == "-":
@@ -209,13 +294,57 @@ def run_score(given: argparse.Namespace) -> None:
         body = given.request.read_bytes()
     else:
         raise NotThere(f"there is no request at {given.request}")
-    judge(body, ScoreRequest)
-    _admitted(given.bundle)
-    answer = Desk.open(given.bundle, os.environ).answer(ScoreRequest.model_validate_json(body))
+    request = judge(body, ScoreRequest)
+    answer = _desk(given).answer(request)
     if given.json:
         print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
     else:
         print(plain(answer))
+
+
+def _desk(given: argparse.Namespace) -> Desk:
+    """Return the desk of the study that is asked; raise why it may not answer."""
+    bundles = given.bundle
+    if bundles is None:
+        os.environ.setdefault("BENTOML_HOME", str(_bentoml_home(None)))
+        from serving.release import NothingApproved, released_bundles
+
+        try:
+            bundles = released_bundles()
+        except NothingApproved as absent:
+            raise NotThere(f"{absent}, or give --bundle") from absent
+    desks = Desks.open(bundles, os.environ)
+    try:
+        desk = desks.of(given.study)
+    except LookupError as absent:
+        raise NotThere(f"no model of the study {absent} is here: there is {', '.join(desks.studies)}") from absent
+    desk.model()
+    return desk
+
+
+def _list(given: argparse.Namespace) -> None:
+    """Write the list of a store's patients."""
+    from features.privacy import Objections
+    from features.records import Records
+    from serving.outreach import Wanted, write_list
+
+    if given.out is None or (given.capacity is not None and given.capacity < 1):
+        raise settings.InvalidSetting("a list needs --out FILE, and --capacity is 1 or more")
+    objections = Objections.read(given.objections) if given.objections else None
+    try:
+        records = Records.open(given.store, objections)
+    except FileNotFoundError as absent:
+        raise NotThere(str(absent)) from absent
+    as_of = datetime.combine(given.as_of or now().date(), time())
+    wanted = Wanted(as_of, given.practice, given.capacity, given.reasons)
+    desk = _desk(given)
+
+    def told(done: int, shards: int) -> None:
+        print(f"\r{done:,} of {shards:,} shards", end="", file=sys.stderr, flush=True)
+
+    found = write_list(desk.model, records, wanted, given.out, told)
+    print(file=sys.stderr)
+    print(f"{given.out}: {found.people:,} people, of {found.answered:,} answered for among {found.patients:,} patients")
 
 
 def run_portal(given: argparse.Namespace) -> None:
@@ -266,7 +395,28 @@ def run_audit(given: argparse.Namespace) -> None:
 
 
 def _admitted(bundle: Path) -> Admitted:
-    return admit(bundle, settings.trusted_keys(os.environ), now(), os.environ.get(settings.LEDGER_HEAD))
+    return admit(
+        bundle,
+        settings.trusted_keys(os.environ),
+        now(),
+        os.environ.get(settings.LEDGER_HEAD),
+        ledger=settings.ledger(os.environ),
+        trial=tried,
+    )
+
+
+def _some_admitted(bundles: Sequence[Path]) -> list[Admitted]:
+    """Return the models of those bundles that the gate lets be served, and say why not the others; one at least."""
+    found, refusals = [], []
+    for bundle in bundles:
+        try:
+            found.append(_admitted(bundle))
+        except Refused as refusal:
+            refusals.append(refusal)
+            print(f"refused [{refusal.code}] {bundle.name}: {refusal}", file=sys.stderr)
+    if not found:
+        raise refusals[0]
+    return found
 
 
 def _bentoml_home(given: Path | None) -> Path:

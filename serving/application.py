@@ -19,7 +19,7 @@ SAID = {404: ("not_found", "there is nothing here: see /"), 405: ("method_refuse
 
 
 def application() -> Starlette:
-    """Return the application; ``state`` has a desk, address, data folder and guard before it is asked anything."""
+    """Return the application; ``state`` has desks, an address, data folder and guard before it is asked anything."""
     return Starlette(
         routes=[*pages.ROUTES, *ROUTES],
         exception_handlers={

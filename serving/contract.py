@@ -242,6 +242,15 @@ class Input(Closed):
     measured_at: Annotated[UtcMoment | None, Field(description="Date of the measurement, where there is one.")]
 
 
+class Unmet(Note):
+    """A condition for an answer that does not hold."""
+
+    because: Annotated[
+        Literal["false", "missing"],
+        Field(description="'false': the records say so. 'missing': they do not say either."),
+    ]
+
+
 class Missing(Closed):
     """A value the model would have used."""
 
@@ -259,6 +268,10 @@ class Answered(Closed):
     card: CardIdentity
     decision: Annotated[str, Field(description="SHA-256 of the committee's decision under which it is served.")]
     approved_until: Annotated[date, Field(description="Last day of the committee's approval.")]
+    conditions: Annotated[
+        tuple[Bilingual, ...], Field(description="Under which the committee approved the model.")
+    ] = ()
+    quantity: Annotated[Bilingual, Field(description="What the probability is called in a sentence, with its article.")]
     demonstration: Annotated[bool, Field(description="True where the approval is a demonstration and binds nobody.")]
     notice: Bilingual
     warnings: tuple[Omission, ...] = ()
@@ -268,7 +281,7 @@ class Risk(Answered):
     """An estimate of the probability of the event within the horizon."""
 
     kind: Literal["risk"] = "risk"
-    risk: Annotated[float, Field(ge=0, le=1, description="Probability, six decimals.")]
+    risk: Annotated[float, Field(ge=0, le=1, description="Probability, six decimals: see `quantity`.")]
     horizon_years: float
     category: Category | None
     comparator: Comparator | None
@@ -281,7 +294,7 @@ class Abstention(Answered):
     """No estimate, and why: all the reasons at once."""
 
     kind: Literal["abstention"] = "abstention"
-    reasons: Annotated[tuple[Note, ...], Field(min_length=1)]
+    reasons: Annotated[tuple[Unmet, ...], Field(min_length=1)]
 
 
 Answer = Annotated[Risk | Abstention, Field(discriminator="kind")]
@@ -305,16 +318,27 @@ class Served(Closed):
     decision: Annotated[str, Field(description="SHA-256 of the committee's decision under which it is served.")]
     horizon_years: float
     approved_until: date
+    conditions: Annotated[
+        tuple[Bilingual, ...], Field(description="Under which the committee approved the model.")
+    ] = ()
     demonstration: bool
     notice: Bilingual
-    ready: Annotated[bool, Field(description="False once the approval is over.")]
+    ready: Annotated[bool, Field(description="False while the committee's decision does not let it answer.")]
     pages: Annotated[dict[str, str], Field(description="Addresses of the model card, by language.")]
 
 
+class Withheld(Closed):
+    """A bundle that should be served and may not be now."""
+
+    study: Annotated[str | None, Field(description="Null where its card cannot be trusted to say so.")]
+    code: Annotated[str, Field(description="Which rule of the gate refuses it.")]
+
+
 class Models(Closed):
-    """All models served here; none where the gate refused the bundle."""
+    """All models served here, the newest of each study that may be used now, and what is withheld."""
 
     models: tuple[Served, ...]
+    withheld: tuple[Withheld, ...] = ()
 
 
 # --- From the request to a history ------------------------------------------------------------------------

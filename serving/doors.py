@@ -15,13 +15,15 @@ from features.typography import LANGUAGES, Language
 from serving import access, cds_hooks, fhir
 from serving.cds_hooks.asking import LANGUAGE
 from serving.cds_hooks.discovery import PREFIX, service_id, templates
-from serving.contract import Answers, BatchRequest, ScoreRequest, now
+from serving.contract import Answers, BatchRequest, ScoreRequest, now, read
+from serving.desk import Desk, said
+from serving.desks import Desks
 from serving.fhir.metadata import OPERATION
 from serving.hardening import Door, Stopped, judge, taken
 from serving.languages import preferred
 from serving.outcome import note_answers, note_user, practice
 from serving.refusals import Refused
-from serving.replies import desk_of, home_of, reply
+from serving.replies import desk_of, desks_of, home_of, reply
 
 _OUTCOME: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "told_as": fhir.FHIR_JSON}
 _HOOKS: Final[Mapping[str, Any]] = {"tell": fhir.operation_outcome, "shared": True, "signed_calls": True}
@@ -35,6 +37,14 @@ DOORS: Final = (
     Door("/metrics", "/metrics", needs=("metrics",)),
     Door("/score", "/score", partial(judge, model=ScoreRequest), needs=(_STUDY,)),
     Door("/score/batch", "/score/batch", partial(judge, model=BatchRequest), fhir.LARGEST, needs=(_STUDY,)),
+    Door("/score/{study}", "/score/(?P<study>[^/]+)", partial(judge, model=ScoreRequest), needs=(_STUDY,)),
+    Door(
+        "/score/{study}/batch",
+        "/score/(?P<study>[^/]+)/batch",
+        partial(judge, model=BatchRequest),
+        fhir.LARGEST,
+        needs=(_STUDY,),
+    ),
     Door(
         "/fhir/RiskAssessment/$evaluate",
         r"/fhir/RiskAssessment/\$evaluate",
@@ -42,6 +52,7 @@ DOORS: Final = (
         fhir.LARGEST,
         fhir.MEDIA,
         needs=("fhir", _STUDY),
+        about=fhir.study_of,
         **_OUTCOME,
     ),
     Door("/fhir", "/fhir(/.*)?", media=fhir.MEDIA, needs=("fhir",), **_OUTCOME),
@@ -64,10 +75,28 @@ DOORS: Final = (
 )
 
 
+def score_one(request: Request) -> Response:
+    """Answer for one patient, by the model of the study in the address, or of the first."""
+    desk = desk_of(request, request.path_params.get("study"))
+    return scored(desk, taken(request.scope), desks_of(request))
+
+
+def scored(desk: Desk, asked: ScoreRequest, desks: Desks) -> Response:
+    """Return the answer of a desk as it goes out, and have a candidate asked the same."""
+    moment = now()
+    answer = desk.answer(asked)
+    note_answers([answer])
+    shadow = desks.shadows.get(answer.model.study)
+    if shadow is not None:
+        shadow.compare(answer, lambda concepts: read(asked, concepts, moment))
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
 def score_batch(request: Request) -> Response:
     """Answer for several patients, in their order."""
+    desk = desk_of(request, request.path_params.get("study"))
     asked: BatchRequest = taken(request.scope)
-    answers = Answers(answers=tuple(desk_of(request).answer_each(asked.requests)))
+    answers = Answers(answers=tuple(desk.answer_each(asked.requests)))
     note_answers(answers.answers)
     return Response(answers.model_dump_json(), media_type="application/json")
 
@@ -79,23 +108,24 @@ def evaluate(request: Request) -> Response:
     """Answer a Bundle with a RiskAssessment."""
     _require_json_wanted(request)
     asked: fhir.Evaluation = taken(request.scope)
-    desk = desk_of(request)
-    admitted = desk.model()
-    if asked.study not in (None, admitted.artefact.study):
-        raise Stopped(404, "not_found", "no model of this study is served here: see /models")
+    admitted = desk_of(request, asked.study).model()
     moment = now()
-    read = fhir.read(asked.bundle, admitted.concepts, asked.as_of or moment, moment)
+    as_of = asked.as_of or moment
+    found = fhir.read(asked.bundle, admitted.concepts, as_of, moment)
     language = asked.language or preferred(request.headers.get("accept-language"))
-    answer = desk.said(read.reading)
+    answer = said(admitted, found.reading)
     note_answers([answer])
-    assessment = fhir.assessment(admitted, answer, read, language, home_of(request))
+    shadow = desks_of(request).shadows.get(admitted.artefact.study)
+    if shadow is not None:
+        shadow.compare(answer, lambda concepts: fhir.read(asked.bundle, concepts, as_of, moment).reading)
+    assessment = fhir.assessment(admitted, answer, found, language, home_of(request))
     return reply(assessment, fhir.FHIR_JSON)
 
 
 def metadata(request: Request) -> Response:
     """Answer with the CapabilityStatement."""
     _require_json_wanted(request)
-    return reply(fhir.capability_statement(desk_of(request).admitted, home_of(request)), fhir.FHIR_JSON)
+    return reply(fhir.capability_statement(desks_of(request).known(), home_of(request)), fhir.FHIR_JSON)
 
 
 def definition(request: Request) -> Response:
@@ -120,46 +150,49 @@ def _require_json_wanted(request: Request) -> None:
 
 def discover(request: Request) -> Response:
     """Answer with the services there are; none while no model may be used."""
-    desk = desk_of(request)
-    return reply({"services": cds_hooks.services(desk.admitted if desk.ready() else None)})
+    return reply({"services": cds_hooks.services(desks_of(request).served())})
 
 
 def call(request: Request) -> Response:
     """Answer with a card; without any while no model may be used, so that whoever opens a file is not disturbed."""
     asked: cds_hooks.Call = taken(request.scope)
     note_user(asked.context.userId)
-    desk = desk_of(request)
+    study = _study(request)
     try:
-        admitted = desk.model()
+        admitted = desk_of(request, study).model()
     except Refused:
-        _require_service(request, None)
         return reply({"cards": []})
-    _require_service(request, admitted.artefact.study)
     moment = now()
     file = cds_hooks.file_of(asked, templates(admitted.concepts))
-    answer = desk.said(fhir.read(file, admitted.concepts, moment, moment).reading)
+    answer = said(admitted, fhir.read(file, admitted.concepts, moment, moment).reading)
     note_answers([answer])
+    shadow = desks_of(request).shadows.get(study)
+    if shadow is not None:
+        shadow.compare(answer, lambda concepts: fhir.read(file, concepts, moment, moment).reading)
+    if cds_hooks.is_no_news(admitted, answer):
+        return reply({"cards": []})
     language = _language(asked) or preferred(request.headers.get("accept-language"))
     return reply({"cards": [cds_hooks.card(admitted, answer, asked.hookInstance, language, home_of(request))]})
 
 
 def take_feedback(request: Request) -> Response:
     """Keep what was done with cards."""
-    admitted = desk_of(request).admitted
-    service = _require_service(request, admitted.artefact.study if admitted else None)
+    study, studies = _study(request), desks_of(request).studies
     folder: Path | None = request.app.state.data
-    if folder is None or admitted is None:
+    if folder is None or not studies:
         raise Stopped(503, "feedback_not_kept", "no feedback is kept here: there is no model, or no folder for it")
-    cds_hooks.keep(taken(request.scope), service, practice(), folder)
+    cds_hooks.keep(taken(request.scope), service_id(study), practice(), folder)
     return Response(status_code=200)
 
 
-def _require_service(request: Request, study: str | None) -> str:
-    """Return the id of the service in the address; raise `Stopped` if there is no such service."""
+def _study(request: Request) -> str:
+    """Return the study of the service in the address; raise `Stopped` if there is no such service."""
     asked: str = request.path_params["id"]
-    if not asked.startswith(PREFIX) or (study is not None and asked != service_id(study)):
+    study = asked.removeprefix(PREFIX)
+    studies = desks_of(request).studies
+    if study == asked or (studies and study not in studies):
         raise Stopped(404, "not_found", "no such service: see /cds-services")
-    return asked
+    return study
 
 
 def _language(asked: cds_hooks.Call) -> Language | None:
@@ -170,6 +203,8 @@ def _language(asked: cds_hooks.Call) -> Language | None:
 ROUTES: Final = (
     *access.ROUTES,
     Route("/score/batch", score_batch, methods=["POST"]),
+    Route("/score/{study}", score_one, methods=["POST"]),
+    Route("/score/{study}/batch", score_batch, methods=["POST"]),
     Route("/fhir/RiskAssessment/$evaluate", evaluate, methods=["POST"]),
     Route("/fhir/metadata", metadata),
     Route(f"/fhir/OperationDefinition/{OPERATION}", definition),

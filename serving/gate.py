@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +28,8 @@ from training.artefact import Artefact, UnusableModel, load
 from training.card import AlteredCard, IncompleteCard, InvalidCard, ModelCard
 from training.committee import (
     AlteredLedger,
+    Bilingual,
+    Condition,
     Decision,
     InvalidKey,
     Ledger,
@@ -54,6 +56,8 @@ MODEL_FILES: Final = frozenset(
 DOCUMENTS: Final = ("evidence", "audit", "explanation")
 PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 LARGEST_BUNDLE: Final = 1 << 30
+#: What conditions of the committee are called among those of the population.
+RESTRICTED: Final = "approved_ages_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,18 @@ class Admitted:
         return digest(self.decision.model_dump(mode="json"))
 
     @cached_property
+    def conditions(self) -> tuple[Bilingual, ...]:
+        """What the committee approved it under, in its own words: a condition in one language is told in both."""
+        return tuple(
+            Bilingual(fr=each, en=each)
+            if isinstance(each, str)
+            else Bilingual(fr=each.fr, en=each.en)
+            if isinstance(each, Condition)
+            else each
+            for each in self.decision.conditions
+        )
+
+    @cached_property
     def concepts(self) -> tuple[Concept, ...]:
         """Concepts whose records are read, each once."""
         artefact = self.artefact
@@ -115,10 +131,31 @@ class Admitted:
     def require_valid(self, now: datetime) -> None:
         """Raise `refusals.Expired` if the approval no longer holds at ``now``."""
         if not self.still_valid(now):
-            raise _refusal(Status("expired", self.decision))
+            raise refusal_of(Status("expired", self.decision))
+
+    def under(self, status: Status) -> Admitted:
+        """Return the model as a later decision about the same card has it; raise `Refused` if that is no approval."""
+        if status.kind != "approved" or status.decision is None:
+            raise refusal_of(status)
+        if status.decision is self.decision or status.decision == self.decision:
+            return self
+        return replace(
+            self,
+            artefact=_restricted(self.artefact, status.decision),
+            decision=status.decision,
+            demonstration=status.demonstration or self.card.identity.demonstration,
+        )
 
 
-def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: str | None = None) -> Admitted:
+def admit(
+    bundle: Path,
+    trusted_keys: TrustedKeys,
+    now: datetime,
+    ledger_head: str | None = None,
+    *,
+    ledger: Path | None = None,
+    trial: Callable[[Path], None] | None = None,
+) -> Admitted:
     """Return the model of a bundle if everything about it is in order.
 
     Parameters
@@ -132,6 +169,11 @@ def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: s
     ledger_head
         `Ledger.head` noted elsewhere: the ledger must still contain that line. Without it, a ledger whose last lines
         were cut off cannot be told from a shorter one.
+    ledger
+        The committee's own ledger, which then counts in the place of the copy in the bundle.
+    trial
+        Called with the verified model folder before this process parses it, and raises `Refused` where it should not:
+        `serving.trial.tried` loads it in a process that may die.
 
     Raises
     ------
@@ -141,24 +183,53 @@ def admit(bundle: Path, trusted_keys: TrustedKeys, now: datetime, ledger_head: s
     with _private_copy(bundle) as copy:
         card = _card(copy)
         _check_files(copy, card)
-        status = _status(copy / "ledger.jsonl", card, trusted_keys, now, ledger_head)
+        status = _status(ledger or copy / "ledger.jsonl", card, trusted_keys, now, ledger_head)
         if status.kind != "approved" or status.decision is None:
-            raise _refusal(status)
-        documents = {name: json.loads((copy / f"{name}.json").read_bytes()) for name in DOCUMENTS}
-        try:
-            artefact = _restricted(load(copy / "model"), status.decision)
-        except UnusableModel as error:
-            raise refusals.ModelUnusable(
-                f"{error}. Make the bundle again from the run that trained the model."
-            ) from error
+            raise refusal_of(status)
+        return _loaded(copy, card, status.decision, status.demonstration, trial)
+
+
+def candidate(bundle: Path, trial: Callable[[Path], None]) -> Admitted:
+    """Return the model of a bundle about which nothing need be decided yet, to be compared with one that is approved.
+
+    It is checked and tried as any other. What it says may be counted and is shown to nobody: no decision stands behind
+    it, and so its decision says that it is refused.
+
+    Raises
+    ------
+    Refused
+        One subclass a cause, with a stable ``code``.
+    """
+    with _private_copy(bundle) as copy:
+        card = _card(copy)
+        _check_files(copy, card)
+        undecided = Decision(
+            card_digest=card.digest,
+            verdict="suspended",
+            reasons=Bilingual(fr="Candidat, montré à personne.", en="A candidate, shown to nobody."),
+            decided_at=card.identity.created_at,
+        )
+        return _loaded(copy, card, undecided, True, trial)
+
+
+def _loaded(
+    bundle: Path, card: ModelCard, decision: Decision, demonstration: bool, trial: Callable[[Path], None] | None
+) -> Admitted:
+    """Return the model of a bundle whose files are verified, under a decision."""
+    documents = {name: json.loads((bundle / f"{name}.json").read_bytes()) for name in DOCUMENTS}
+    if trial is not None:
+        trial(bundle / "model")
+    try:
+        artefact = _restricted(load(bundle / "model"), decision)
+    except UnusableModel as error:
+        raise refusals.ModelUnusable(f"{error}. Make the bundle again from the run that trained the model.") from error
     described = card.traceability.feature_set_fingerprint
     if artefact.features.fingerprint != described:
         raise refusals.FeaturesDiffer(
             f"the model computes the features {artefact.features.fingerprint[:12]}…, its card describes "
             f"{str(described)[:12]}…. Make the card again from the run that trained the model."
         )
-    demonstration = status.demonstration or card.identity.demonstration
-    return Admitted(artefact, card, status.decision, demonstration, documents)
+    return Admitted(artefact, card, decision, demonstration or card.identity.demonstration, documents)
 
 
 def examine(bundle: Path) -> ModelCard:
@@ -179,15 +250,19 @@ def examine(bundle: Path) -> ModelCard:
 
 
 def _restricted(artefact: Artefact, decision: Decision) -> Artefact:
-    """Return the model for the people the committee approved it for: whoever else is abstained from."""
-    if not decision.ages:
+    """Return the model for the people the committee approved it for: whoever else is abstained from.
+
+    A decision stands alone: what an earlier one restricted no longer holds.
+    """
+    if not decision.ages and not any(name.startswith(RESTRICTED) for name in artefact.population):
         return artefact
     population = {
         name: Expression(each.node, each.fr, each.en, each.direction, each.stated_absence)
         for name, each in artefact.population.items()
+        if not name.startswith(RESTRICTED)
     }
     for number, (youngest, oldest) in enumerate(decision.ages, 1):
-        population[f"approved_ages_{number}"] = ((age() >= youngest) & (age() < oldest + 1)).described(
+        population[f"{RESTRICTED}{number}"] = ((age() >= youngest) & (age() < oldest + 1)).described(
             f"Âge de {youngest} à {oldest} ans, condition du comité",
             f"Aged {youngest} to {oldest}, as the committee requires",
         )
@@ -286,12 +361,26 @@ def _status(path: Path, card: ModelCard, trusted_keys: TrustedKeys, now: datetim
     try:
         return Status.of(latest(Ledger(path).verify(keys, head), card.digest), now)
     except AlteredLedger as error:
-        if error.cause == "key_untrusted":
-            raise refusals.KeyUntrusted(
-                f"ledger.jsonl: {error.what}: it is not trusted here ({len(keys)} keys are). Put the committee's "
-                "public key in the folder of trusted keys, once you have checked with the committee that it is theirs."
-            ) from error
-        raise refusals.LedgerAltered(f"ledger.jsonl: {error}") from error
+        raise altered(error) from error
+    except OSError as error:
+        raise unreadable(error) from error
+
+
+def altered(error: AlteredLedger) -> Refused:
+    """Return the refusal that a ledger which is not what was signed amounts to."""
+    if error.cause == "key_untrusted":
+        return refusals.KeyUntrusted(
+            f"ledger.jsonl: {error.what}: it is not trusted here. Put the committee's public key in the folder of "
+            "trusted keys, once you have checked with the committee that it is theirs."
+        )
+    return refusals.LedgerAltered(f"ledger.jsonl: {error}")
+
+
+def unreadable(error: OSError) -> Refused:
+    """Return the refusal that a ledger which cannot be read amounts to."""
+    return refusals.LedgerMissing(
+        f"the committee's ledger cannot be read ({type(error).__name__}): let the service read it, and its folder"
+    )
 
 
 STATUSES: Final[dict[StatusKind, tuple[type[Refused], str]]] = {
@@ -302,7 +391,7 @@ STATUSES: Final[dict[StatusKind, tuple[type[Refused], str]]] = {
 }
 
 
-def _refusal(status: Status) -> Refused:
+def refusal_of(status: Status) -> Refused:
     """Return the refusal that a status other than approved amounts to."""
     kind, message = STATUSES[status.kind]
     decision = status.decision

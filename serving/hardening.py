@@ -86,6 +86,9 @@ class Door:
         Whether pages of other sites, those that are allowed, may ask.
     needs
         Scopes that who asks must have, ``{study}`` standing for the study that is asked about; None where anybody may.
+    about
+        From what is asked to the study it is about, where the body says it and not the address; None where it does not
+        say: the first that is served.
     signed_calls
         Whether a token that the client signed for this one call is taken, as CDS Hooks has it.
     """
@@ -99,6 +102,7 @@ class Door:
     told_as: str = "application/json"
     shared: bool = False
     needs: tuple[str, ...] | None = ("documentation",)
+    about: Callable[[Any], str | None] | None = None
     signed_calls: bool = False
 
     @property
@@ -124,11 +128,14 @@ class Visit(Protocol):
     def seen(self, body: bytes) -> None:
         """Take note of a body."""
 
+    def asks_about(self, study: str | None) -> None:
+        """Raise `Stopped` for who may not ask about a study, the first where None."""
+
     def record(self, status: int) -> None:
         """Keep what became of the request; raise OSError if it cannot be kept."""
 
-    def leave(self) -> None:
-        """End the visit."""
+    def leave(self, status: int | None) -> None:
+        """End the visit, with what was answered; None if nothing was."""
 
 
 class Guard(Protocol):
@@ -199,7 +206,7 @@ class Hardened:
             LOG.error("a request failed: %s", type(error).__name__)
             await exchange.answer(500, Problem(code="internal_error", message="the request could not be answered"))
         finally:
-            visit.leave()
+            visit.leave(exchange.status)
             LOG.info("%s %s %s %.1f ms", _known(scope["method"]), door.name, exchange.status, exchange.milliseconds)
 
     def _allowed(self, door: Door, headers: Mapping[bytes, bytes]) -> bytes | None:
@@ -225,7 +232,10 @@ async def _judged(
         visit.seen(body)
         return judge(body)
 
-    scope = {**scope, ASKED: [await run_in_threadpool(asked)]}
+    found = await run_in_threadpool(asked)
+    if door.about is not None:
+        visit.asks_about(door.about(found))
+    scope = {**scope, ASKED: [found]}
     waiting = [body]
 
     async def replay() -> Message:

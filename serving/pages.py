@@ -14,12 +14,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from features.typography import LANGUAGES, Language
-from serving.contract import Models, Served
+from serving.contract import Models, Served, Withheld
 from serving.gate import Admitted
 from serving.hardening import Stopped
 from serving.languages import preferred
+from serving.metrics import MEDIA
 from serving.openapi import TITLE, specification
-from serving.replies import desk_of
+from serving.replies import desk_of, desks_of
 from serving.scoring import signature
 from training.card import render
 
@@ -61,7 +62,7 @@ async def documentation(request: Request) -> Response:
 
 async def openapi(request: Request) -> Response:
     """Answer with the OpenAPI description."""
-    return JSONResponse(specification(desk_of(request).admitted))
+    return JSONResponse(specification(*desks_of(request).known()))
 
 
 async def icon(_: Request) -> Response:
@@ -71,9 +72,15 @@ async def icon(_: Request) -> Response:
 
 async def models(request: Request) -> Response:
     """Answer with what is served."""
-    desk = desk_of(request)
-    served = () if desk.admitted is None else (_served(desk.admitted, desk.ready()),)
-    return Response(Models(models=served).model_dump_json(), media_type="application/json")
+    desks = desks_of(request)
+    withheld = desks.withheld()
+    stopped = {desk for desk, _ in withheld}
+    found = [desk for study in desks.studies if (desk := desks.of(study)).admitted is not None]
+    told = Models(
+        models=tuple(_served(desk.admitted, desk not in stopped) for desk in found if desk.admitted is not None),
+        withheld=tuple(Withheld(study=desk.study, code=why.code) for desk, why in withheld),
+    )
+    return Response(told.model_dump_json(), media_type="application/json")
 
 
 async def card(request: Request) -> Response:
@@ -100,10 +107,7 @@ async def card_page(request: Request) -> Response:
 
 def _admitted(request: Request) -> Admitted:
     """Return the model of the study in the address."""
-    admitted = desk_of(request).model()
-    if request.path_params["study"] != admitted.artefact.study:
-        raise _not_here()
-    return admitted
+    return desk_of(request, request.path_params["study"]).model()
 
 
 def _not_here() -> Stopped:
@@ -122,16 +126,27 @@ def _rendered(admitted: Admitted, language: Language) -> str:
 
 def _served(admitted: Admitted, ready: bool) -> Served:
     study = admitted.artefact.study
+    signed = {name: value for name, value in signature(admitted).items() if name in Served.model_fields}
     return Served(
-        **signature(admitted),
+        **signed,
         horizon_years=float(admitted.artefact.model.horizon_),
         ready=ready,
         pages={language: f"models/{study}/card.{language}.html" for language in LANGUAGES},
     )
 
 
+async def metrics(request: Request) -> Response:
+    """Answer with counts for Prometheus."""
+    desks = desks_of(request)
+    served = {study: desks.of(study).ready() for study in desks.studies}
+    withheld = [why.code for _, why in desks.withheld()]
+    compared = {study: dict(shadow.counts) for study, shadow in desks.shadows.items()}
+    return Response(request.app.state.guard.metrics.text(served, withheld, compared), media_type=MEDIA)
+
+
 ROUTES: Final = (
     Route("/", documentation),
+    Route("/metrics", metrics),
     Route("/docs.json", openapi),
     Route("/favicon.ico", icon),
     Route("/models", models),

@@ -9,17 +9,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.contract import Problem
-from serving.hardening import Door
+from serving.hardening import Door, Stopped
 from serving.outcome import note_refusal
 
 if TYPE_CHECKING:
     from serving.desk import Desk
+    from serving.desks import Desks
 
 
-def desk_of(request: Request) -> Desk:
-    """Return the desk that answers."""
-    desk: Desk = request.app.state.desk
-    return desk
+def desks_of(request: Request) -> Desks:
+    """Return the desks of the service."""
+    desks: Desks = request.app.state.desks
+    return desks
+
+
+def desk_of(request: Request, study: str | None = None) -> Desk:
+    """Return the desk that answers for a study, the first where none is named; raise `Stopped` if there is none."""
+    try:
+        return desks_of(request).of(study)
+    except LookupError:
+        raise Stopped(404, "not_found", "no model of this study is served here: see /models") from None
 
 
 def home_of(request: Request) -> str:

@@ -30,9 +30,9 @@ from serving.contract import (
     Input,
     Missing,
     ModelIdentity,
-    Note,
     Reason,
     Risk,
+    Unmet,
 )
 from serving.gate import Admitted
 from training.committee import Bilingual
@@ -142,9 +142,8 @@ def score_many(
 def answers(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk | Abstention]:
     """Return one answer a row of the frames, each at its own time."""
     artefact = admitted.artefact
-    conditions = artefact.population, artefact.required
     unmet = [
-        (*_unmet(conditions[0], population), *_unmet(conditions[1], required))
+        (*_unmet(artefact.population, population), *_unmet(artefact.required, required))
         for population, required in zip(_rows(frames.population), _rows(frames.required), strict=True)
     ]
     answered = [row for row, reasons in enumerate(unmet) if not reasons]
@@ -154,6 +153,26 @@ def answers(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> li
         Abstention(**signed, as_of=moment, reasons=reasons) if reasons else next(risks)
         for moment, reasons in zip(as_of, unmet, strict=True)
     ]
+
+
+def probabilities(admitted: Admitted, frames: Frames) -> npt.NDArray[np.float64]:
+    """Return the probability that each answer gives, NaN where it is an abstention: shape ``(n,)``, and nothing else.
+
+    They are the numbers of `answers`, for those who ask about many people and want no reasons.
+    """
+    model = admitted.artefact.model
+    found = np.full(len(frames.features), np.nan)
+    given = np.flatnonzero(_hold(frames.population) & _hold(frames.required))
+    if len(given):
+        rows = frames.features.iloc[given].reset_index(drop=True)
+        found[given] = model.risk(rows, float(model.horizon_)).round(DECIMALS)
+    return found
+
+
+def _hold(conditions: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return whether all conditions are true, a row each; a missing one is not."""
+    held: npt.NDArray[np.bool_] = (conditions.to_numpy(dtype=np.float64) == 1.0).all(axis=1)
+    return held
 
 
 def signature(admitted: Admitted) -> dict[str, Any]:
@@ -169,6 +188,8 @@ def signature(admitted: Admitted) -> dict[str, Any]:
         "card": CardIdentity(version=card.identity.version, digest=admitted.card_digest),
         "decision": admitted.decision_digest,
         "approved_until": admitted.decision.valid_until,
+        "conditions": admitted.conditions,
+        "quantity": artefact.scale.quantity,
         "demonstration": admitted.demonstration,
         "notice": DEMONSTRATION_NOTICE if admitted.demonstration else NOTICE,
     }
@@ -183,10 +204,15 @@ def _rows(frame: pd.DataFrame) -> list[Row]:
     ]
 
 
-def _unmet(conditions: FeatureSet, values: Row) -> list[Note]:
+def _unmet(conditions: FeatureSet, values: Row) -> list[Unmet]:
     """Return the conditions that are not true; a missing one is not."""
     return [
-        Note(code=name, fr=f"Condition non remplie{COLON['fr']} {each.fr}", en=f"Condition not met: {each.en}")
+        Unmet(
+            code=name,
+            fr=f"Condition non remplie{COLON['fr']} {each.fr}",
+            en=f"Condition not met: {each.en}",
+            because="missing" if values[name] is None else "false",
+        )
         for name, each in conditions.items()
         if values[name] != 1.0
     ]
@@ -234,9 +260,14 @@ def _reasons(
     for name in sorted(added, key=lambda name: -abs(added[name]))[:REASONS]:
         contribution = added[name]
         said = sentence(features[name], values[name], contribution, ages.get(name), quantity)
-        direction: Direction = "raises" if contribution > 0 else "lowers" if contribution < 0 else "none"
+        direction = direction_of(contribution)
         found.append(Reason(feature=name, direction=direction, contribution=contribution, fr=said.fr, en=said.en))
     return tuple(found)
+
+
+def direction_of(contribution: float) -> Direction:
+    """Return what a contribution does to the probability."""
+    return "raises" if contribution > 0 else "lowers" if contribution < 0 else "none"
 
 
 def _input(feature: Feature, value: float, years_ago: float | None, as_of: datetime) -> Input:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
@@ -16,20 +18,19 @@ from starlette.responses import Response
 from serving import access, settings
 from serving.application import application
 from serving.contract import AnswerBody, Problem, ScoreRequest
-from serving.desk import Desk
-from serving.doors import DOORS
+from serving.desks import Desks
+from serving.doors import DOORS, scored
 from serving.hardening import ELSEWHERE, LOG, Hardened, log_types_only
-from serving.outcome import note_answers
-from serving.refusals import BundleMissing, Refused
+from serving.refusals import Refused
 from serving.replies import told
 
 BESIDE = application()
 
 
-def served() -> str | None:
-    """Return the study that is served, None while there is none."""
-    desk: Desk | None = getattr(BESIDE.state, "desk", None)
-    return desk.admitted.artefact.study if desk and desk.admitted else None
+def served() -> tuple[str, ...]:
+    """Return the studies that are served, that which is asked where none is named before the others."""
+    desks: Desks | None = getattr(BESIDE.state, "desks", None)
+    return () if desks is None else desks.studies
 
 
 try:
@@ -41,50 +42,64 @@ except settings.InvalidSetting as wrong:
     sys.exit(f"vigie: {wrong}")
 
 
-def opened() -> Desk:
-    """Return the desk for the bundle that the environment names, or for the one in the Bento that is served."""
-    named = os.environ.get(settings.BUNDLE)
-    if named:
-        return Desk.open(Path(named), os.environ)
-    try:
-        stored = bentoml.models.get(settings.MODEL_ALIAS)
-    except bentoml.exceptions.NotFound:
-        fault = f"no bundle is named: set {settings.BUNDLE}, or serve a Bento made with `python -m serving release`"
-        return Desk(None, BundleMissing(fault))
-    return Desk.open(Path(stored.path), os.environ)
+def opened() -> Desks:
+    """Return the desks for the bundles that the environment names, or for those in the Bento that is served."""
+    named = settings.folders(os.environ, settings.BUNDLE, settings.BUNDLES) or tuple(_stored())
+    return Desks.open(named, os.environ, settings.data_folder(os.environ))
+
+
+def _stored() -> Iterator[Path]:
+    """Yield the bundles in the Bento, by the names under which `serving.release` put them there."""
+    for number in itertools.count(1):
+        try:
+            yield Path(bentoml.models.get(f"{settings.MODEL_ALIAS}-{number}").path)
+        except bentoml.exceptions.NotFound:
+            return
 
 
 class Desked:
     """A patient's records in, a risk or an abstention out."""
 
     def __init__(self) -> None:
-        self.desk = BESIDE.state.desk = opened()
-        if self.desk.refusal is not None:
-            print(f"vigie: NOT READY [{self.desk.refusal.code}] {self.desk.refusal}", file=sys.stderr, flush=True)
-        elif self.desk.admitted is not None and self.desk.admitted.demonstration:
-            print("vigie: DEMONSTRATION: approved by no committee; not for patients", file=sys.stderr, flush=True)
-        if BESIDE.state.guard.is_development:
-            print(f"vigie: {access.LOUD}", file=sys.stderr, flush=True)
+        self.desks = BESIDE.state.desks = opened()
+        for line in loud(self.desks):
+            print(f"vigie: {line}", file=sys.stderr, flush=True)
         log_types_only()
         # What is there now stays: looking through it again whenever a large file was read would take a second.
         gc.collect()
         gc.freeze()
 
     def __is_ready__(self) -> bool:
-        return self.desk.ready()
+        return self.desks.ready()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Let candidates end what they are comparing."""
+        self.desks.close()
 
     @bentoml.api(route="/score", output_spec=AnswerBody)  # type: ignore[untyped-decorator]
     def score(self, request: ScoreRequest, /) -> Response:
         """Estimate one patient's risk, or abstain."""
         try:
-            answer = self.desk.answer(request)
-            note_answers([answer])
-            return Response(answer.model_dump_json(), media_type="application/json")
+            return scored(self.desks.of(), request, self.desks)
         except Refused as refusal:
             return _problem(503, refusal.code, "no model may be used now: see GET /models")
         except Exception as error:  # BentoML would write what it says to the log
             LOG.error("a request failed: %s", type(error).__name__)
             return _problem(500, "internal_error", "the request could not be answered")
+
+
+def loud(desks: Desks) -> Iterator[str]:
+    """Yield what whoever runs the service must not overlook."""
+    word = "WITHHELD" if desks.ready() else "NOT READY"
+    for desk, why in desks.withheld():
+        yield f"{word} [{why.code}] {f'{desk.study}: ' if desk.study else ''}{why}"
+    for why in desks.without:
+        yield f"NOT COMPARED [{why.code}] a candidate is refused: {why}"
+    if any(admitted.demonstration for admitted in desks.known()):
+        yield "DEMONSTRATION: approved by no committee; not for patients"
+    if BESIDE.state.guard.is_development:
+        yield access.LOUD
 
 
 def _problem(status: int, code: str, message: str) -> Response:

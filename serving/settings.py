@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,16 @@ from training.committee import DEMONSTRATION_KEY_ID, InvalidKey, demonstration_k
 
 BUNDLE: Final = "VIGIE_BUNDLE"
 """Folder of the bundle, where the service does not run from a Bento."""
+
+BUNDLES: Final = "VIGIE_BUNDLES"
+"""Folders of several bundles, separated as in PATH; with `BUNDLE`, which may name one alone."""
+
+SHADOWS: Final = "VIGIE_SHADOWS"
+"""Folders of bundles of candidates, separated as in PATH: scored beside the approved model and shown to nobody."""
+
+LEDGER: Final = "VIGIE_LEDGER"
+"""File of the committee's own ledger, asked before every answer: a suspension counts at once. Without it, the copy in
+each bundle counts, as it was when the service started."""
 
 TRUSTED_KEYS: Final = "VIGIE_TRUSTED_KEYS"
 """Folder of the public keys whose decisions count, as an absolute path."""
@@ -49,7 +60,7 @@ BUILDING: Final = "VIGIE_BUILDING"
 """``1`` while a Bento is built: it is imported to be described and lets nobody in. Set by `serving.release`."""
 
 MODEL_ALIAS: Final = "bundle"
-"""What the released bundle is called inside a Bento."""
+"""What released bundles are called inside a Bento, each with its number from 1."""
 
 
 ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.\-]+(:\d{1,5})?")
@@ -57,6 +68,26 @@ ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9.\-]+(:\d{1,5})?")
 
 class InvalidSetting(ValueError):
     """A setting that is not what it should be: which, and what to do."""
+
+
+def folders(environment: Mapping[str, str], *names: str) -> tuple[Path, ...]:
+    """Return the folders that settings name, each once, in their order."""
+    named = [path for name in names for path in environment.get(name, "").split(os.pathsep) if path]
+    return tuple(dict.fromkeys(map(Path, named)))
+
+
+def ledger(environment: Mapping[str, str]) -> Path | None:
+    """Return the file of the committee's own ledger, None where only the copies in bundles count.
+
+    Raises
+    ------
+    InvalidSetting
+        If it is not there: everything would be refused, and nothing would say why.
+    """
+    found = Path(environment[LEDGER]) if environment.get(LEDGER) else None
+    if found is not None and not found.is_file():
+        raise InvalidSetting(f"{LEDGER} names no file: give the committee's ledger.jsonl, as an absolute path")
+    return found
 
 
 def origins(environment: Mapping[str, str]) -> frozenset[str]:

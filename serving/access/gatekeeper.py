@@ -131,6 +131,10 @@ class Gatekeeper:
         _require_scopes(door, claim.scopes, study)
         note_client(claim.client.id, _practice(claim, headers.get(PRACTICE)))
 
+    def permit_study(self, claim: Claim, door: Door, study: str | None) -> None:
+        """Raise `Stopped` (403) if who asks may not ask this about a study."""
+        _require_scopes(door, claim.scopes, study)
+
     def grant(self, asked: Mapping[str, str], headers: Headers) -> tuple[Client, dict[str, Any]]:
         """Return who asks for a token by a form, and the token as OAuth 2.0 gives it.
 
@@ -183,8 +187,10 @@ def _only(client: Client) -> str | None:
 
 
 def _require_scopes(door: Door, held: frozenset[str], study: str | None) -> None:
-    needed = {scope.format(study=study) for scope in door.needs or () if study is not None or "{study}" not in scope}
-    if missing := sorted(needed - held):
+    needed = {
+        scope.format(study=study): scope for scope in door.needs or () if study is not None or "{study}" not in scope
+    }
+    if missing := sorted(needed[scope] for scope in needed.keys() - held):  # what was sent is not said again
         raise Stopped(403, "scope_missing", f"this needs the scope {' '.join(missing)}")
 
 

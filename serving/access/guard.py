@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -19,10 +19,11 @@ from starlette.types import Scope
 
 from serving import outcome
 from serving.access.clients import Client
-from serving.access.gatekeeper import Gatekeeper
+from serving.access.gatekeeper import Claim, Gatekeeper
 from serving.access.limits import Bucket, Limits
 from serving.audit_trail import AuditTrail
 from serving.hardening import Door
+from serving.metrics import Metrics
 
 LOG: Final = logging.getLogger("bentoml.vigie")
 DEVELOPMENT: Final = (b"vigie-mode", b"development")
@@ -42,7 +43,7 @@ class Guard:
     trail
         Where it is kept; None where it is not.
     served
-        Returns the study that is served where an address names none, None while there is none.
+        Returns the studies that are served, that which is asked where none is named before the others.
     limits
         How much.
     """
@@ -51,7 +52,7 @@ class Guard:
         self,
         gatekeeper: Gatekeeper | None = None,
         trail: AuditTrail | None = None,
-        served: Callable[[], str | None] = lambda: None,
+        served: Callable[[], Sequence[str]] = tuple,
         limits: Limits | None = None,
     ) -> None:
         self.gatekeeper = gatekeeper
@@ -59,6 +60,7 @@ class Guard:
         self.limits = limits or Limits()
         self.trail = trail
         self.headers = () if gatekeeper else (DEVELOPMENT,)
+        self.metrics = Metrics()
         self._ration = Bucket(REFUSALS_A_MINUTE, 60.0)
         self._left_out = 0
         self._is_syncing = False
@@ -105,6 +107,7 @@ class Visit:
     request: str | None = None
     began: float = field(default_factory=time.perf_counter)
     client: Client | None = None
+    claim: Claim | None = None
     is_inside: bool = False
 
     async def enter(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
@@ -117,17 +120,28 @@ class Visit:
         if gatekeeper is not None and self.door.needs is not None:
             claim = await gatekeeper.claim(self.door, scope["path"], headers)
             limits.enter_as(claim.client)
-            self.client = claim.client
-            gatekeeper.permit(claim, self.door, headers, self._study(scope["path"]))
+            self.client, self.claim = claim.client, claim
+            gatekeeper.permit(claim, self.door, headers, self._study(scope["path"], claim))
 
     @property
     def _is_open(self) -> bool:
         """Whether it lives, and what anybody may read: neither counted nor kept."""
         return self.door.needs is None and self.door.judge is None
 
-    def _study(self, path: str) -> str | None:
+    def asks_about(self, study: str | None) -> None:
+        """Raise `Stopped` (403) for who may not ask about a study, the first that is served where None."""
+        if self.guard.gatekeeper is not None and self.claim is not None:
+            self.guard.gatekeeper.permit_study(self.claim, self.door, study or self._first())
+
+    def _study(self, path: str, claim: Claim) -> str | None:
+        """Return the study in an address; where the body says it (`asks_about`), one that who asks may ask about."""
+        if self.door.about is not None:
+            return next((each for each in self.guard.served() if f"score:{each}" in claim.scopes), self._first())
         named = re.fullmatch(self.door.paths, path)
-        return (named and named.groupdict().get("study")) or self.guard.served()
+        return (named and named.groupdict().get("study")) or self._first()
+
+    def _first(self) -> str | None:
+        return next(iter(self.guard.served()), None)
 
     def seen(self, body: bytes) -> None:
         """Take note of a body, by a keyed digest."""
@@ -162,8 +176,10 @@ class Visit:
             "milliseconds": round((time.perf_counter() - self.began) * 1000, 1),
         }
 
-    def leave(self) -> None:
-        """End the visit."""
+    def leave(self, status: int | None) -> None:
+        """End the visit, and count it."""
+        kind = "unanswered" if status is None else _kind(self.outcome, status)
+        self.guard.metrics.count(self.door.name, kind, time.perf_counter() - self.began)
         if self.is_inside:
             self.guard.limits.leave()
         if self.client is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -30,7 +30,7 @@ NEEDED: Final = {
 }
 
 
-def open_guard(environment: Mapping[str, str], served: Callable[[], str | None] = lambda: None) -> Guard:
+def open_guard(environment: Mapping[str, str], served: Callable[[], Sequence[str]] = tuple) -> Guard:
     """Return the guard that the settings describe.
 
     Parameters
@@ -38,7 +38,7 @@ def open_guard(environment: Mapping[str, str], served: Callable[[], str | None] 
     environment
         Settings (`serving.settings`).
     served
-        Returns the study that is served, None while there is none.
+        Returns the studies that are served, that which is asked where none is named before the others.
 
     Raises
     ------

@@ -5,8 +5,8 @@ is shown, `feedback` what clinicians did with it. Requests of version 3.0 are un
 """
 
 from serving.cds_hooks.asking import Call, file_of
-from serving.cds_hooks.cards import card
+from serving.cds_hooks.cards import card, is_no_news
 from serving.cds_hooks.discovery import services
 from serving.cds_hooks.feedback import Feedback, keep, kept, tally
 
-__all__ = ["Call", "Feedback", "card", "file_of", "keep", "kept", "services", "tally"]
+__all__ = ["Call", "Feedback", "card", "file_of", "is_no_news", "keep", "kept", "services", "tally"]

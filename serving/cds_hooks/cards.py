@@ -7,9 +7,11 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from features.typography import COLON, NARROW, Language, calendar, percent, unit
+from serving.cds_hooks.discovery import is_screening
 from serving.contract import Abstention, Category, Input, Risk
 from serving.gate import Admitted
 from training.committee import Bilingual
+from training.scales import RISK
 
 LONGEST_SUMMARY: Final = 139
 INDICATORS: Final[Mapping[str, str]] = {"high": "warning", "very_high": "warning"}
@@ -21,6 +23,18 @@ OVERRIDE_REASONS: Final[Mapping[str, Bilingual]] = {
     "not-relevant": Bilingual(fr="Non pertinent pour ce patient", en="Not relevant to this patient"),
     "patient-refused": Bilingual(fr="Refus du patient", en="The patient declines"),
 }
+#: Why a clinician may set a card about a screening test aside, by code.
+SCREENING_REASONS: Final[Mapping[str, Bilingual]] = {
+    "wrong-data": Bilingual(fr="Donnée erronée", en="Wrong data"),
+    "done-elsewhere": Bilingual(fr="Déjà fait ailleurs", en="Already done elsewhere"),
+    "already-planned": Bilingual(fr="Déjà prescrit ou prévu", en="Already ordered or planned"),
+    "excluded": Bilingual(fr="Exclusion médicale du dépistage", en="Medically excluded from screening"),
+    "followed-otherwise": Bilingual(fr="Suivi spécifique en cours", en="Under specific follow-up"),
+    "patient-refused": Bilingual(fr="Refus du patient", en="The patient declines"),
+    "not-today": Bilingual(fr="Pas aujourd’hui", en="Not today"),
+}
+#: All of them: those that feedback may name.
+ALL_REASONS: Final[Mapping[str, Bilingual]] = {**OVERRIDE_REASONS, **SCREENING_REASONS}
 WORDS: Final[Mapping[str, Bilingual]] = {
     "demonstration": Bilingual(fr="DÉMONSTRATION", en="DEMONSTRATION"),
     "none": Bilingual(fr="pas d’estimation", en="no estimate"),
@@ -31,6 +45,13 @@ WORDS: Final[Mapping[str, Bilingual]] = {
     "warnings": Bilingual(fr="À savoir", en="To know"),
     "card": Bilingual(fr="Fiche du modèle", en="Model card"),
     "within": Bilingual(fr="Risque à {years}\u00a0ans", en="Risk within {years} years"),
+    "probable": Bilingual(fr="Probabilité à {years}\u00a0ans", en="Probability within {years} years"),
+    "due": Bilingual(fr="test dû", en="test due"),
+    "whether": Bilingual(fr="on ignore si le test est dû", en="not known whether the test is due"),
+    "is_due": Bilingual(
+        fr="Le test de dépistage est dû d’après le dossier.", en="The screening test is due by what the file holds."
+    ),
+    "conditions": Bilingual(fr="Conditions du comité", en="The committee’s conditions"),
     "until": Bilingual(fr="approuvé jusqu’au {day}", en="approved until {day}"),
 }
 
@@ -65,9 +86,19 @@ def card(admitted: Admitted, answer: Risk | Abstention, call: UUID, language: La
         "links": [{"label": _word("card", language), "url": page, "type": "absolute"}],
         "overrideReasons": [
             {"code": code, "system": f"{SYSTEM}:override-reason", "display": getattr(reason, language)}
-            for code, reason in OVERRIDE_REASONS.items()
+            for code, reason in (SCREENING_REASONS if is_screening(admitted) else OVERRIDE_REASONS).items()
         ],
     }
+
+
+def is_no_news(admitted: Admitted, answer: Risk | Abstention) -> bool:
+    """Return whether an answer is not worth a card: the file says that no screening test is due.
+
+    What is only not known, because data are missing, is told.
+    """
+    if isinstance(answer, Risk) or not is_screening(admitted):
+        return False
+    return any(each.because == "false" and each.code in admitted.artefact.population for each in answer.reasons)
 
 
 def _indicator(answer: Risk | Abstention) -> str:
@@ -76,7 +107,11 @@ def _indicator(answer: Risk | Abstention) -> str:
 
 
 def _summary(admitted: Admitted, answer: Risk | Abstention, language: Language) -> str:
-    said = _figure(answer, language) if isinstance(answer, Risk) else _word("none", language)
+    if is_screening(admitted):
+        due = _word("due" if isinstance(answer, Risk) else "whether", language)
+        said = f"{due}, {_figure(answer, language)}" if isinstance(answer, Risk) else due
+    else:
+        said = _figure(answer, language) if isinstance(answer, Risk) else _word("none", language)
     prefix = f"{_word('demonstration', language)} – " if answer.demonstration else ""
     title = _title(admitted, language)
     space = LONGEST_SUMMARY - len(f"{prefix}{COLON[language]} {said}")
@@ -86,14 +121,20 @@ def _summary(admitted: Admitted, answer: Risk | Abstention, language: Language) 
 
 def _figure(answer: Risk, language: Language) -> str:
     category = answer.category
-    label = f" ({getattr(category, language)}, {category.scheme})" if category else ""
-    return f"{percent(answer.risk, language)}{label}"
+    if category is None:
+        return percent(answer.risk, language)
+    if answer.quantity != RISK:  # a propensity: what it comes to says more than its figure
+        return f"{getattr(category, language)} ({percent(answer.risk, language)})"
+    return f"{percent(answer.risk, language)} ({getattr(category, language)}, {category.scheme})"
 
 
 def _detail(admitted: Admitted, answer: Risk | Abstention, language: Language) -> Iterator[str]:
     """Yield the paragraphs of the detail, in GitHub-flavoured Markdown: the model's words, none of the request's."""
     if isinstance(answer, Risk):
-        horizon = _word("within", language).format(years=f"{answer.horizon_years:g}")
+        if is_screening(admitted):
+            yield _word("is_due", language)
+        within = "within" if answer.quantity == RISK else "probable"
+        horizon = _word(within, language).format(years=f"{answer.horizon_years:g}")
         yield f"**{horizon}{COLON[language]} {_figure(answer, language)}**"
         if (other := answer.comparator) is not None:
             said = getattr(other.refusal, language) if other.refusal else percent(other.risk, language)
@@ -110,6 +151,8 @@ def _detail(admitted: Admitted, answer: Risk | Abstention, language: Language) -
     if answer.warnings:
         told = (f"{getattr(warning, language)} ({warning.count})" for warning in answer.warnings)
         yield _list("warnings", told, language)
+    if answer.conditions:
+        yield _list("conditions", (getattr(each, language) for each in answer.conditions), language)
     until = _word("until", language).format(day=calendar(answer.approved_until, language))
     yield f"{_escaped(answer.model.title)}, {answer.card.version}, {until}."
     yield f"*{_escaped(getattr(answer.notice, language))}*"

@@ -13,6 +13,7 @@ from features.codes import SYSTEMS, Code, Concept
 from features.sources.fhir.codings import OWN_STATE
 from serving.cds_hooks.asking import HOOK
 from serving.gate import Admitted
+from training.scales import RISK
 
 PREFIX: Final = "vigie-"
 PATIENT: Final = "{{context.patientId}}"
@@ -38,6 +39,18 @@ DESCRIPTION: Final = (
     "Quand le dossier d’un patient s’ouvre : {fr} estimé, ses raisons et ses limites, ou pourquoi il ne l’est pas. "
     "When a patient's file is opened: {en} estimated, with reasons and limits, or why it is not."
 )
+PROBABLE: Final = (
+    "Quand le dossier d’un patient s’ouvre – {fr} : la probabilité, ses raisons et ses limites, ou pourquoi elle "
+    "n’est pas donnée. When a patient's file is opened – {en}: the probability, with reasons and limits, or why it is "
+    "not given."
+)
+DUE: Final = (
+    "Quand s’ouvre le dossier de quelqu’un dont le test est dû – {fr} : la probabilité, ses raisons et ses "
+    "limites. Rien pour les autres. When the file of somebody for whom the test is due is opened – {en}: the "
+    "probability, with reasons and limits. Nothing for others."
+)
+#: The condition of a population that says that a screening test is due.
+DUE_CONDITION: Final = "due"
 
 
 def service_id(study: str) -> str:
@@ -45,23 +58,34 @@ def service_id(study: str) -> str:
     return f"{PREFIX}{study}"
 
 
-def services(admitted: Admitted | None) -> list[dict[str, Any]]:
-    """Return the services there are: one for the model that may be used, none if none may."""
-    if admitted is None:
-        return []
+def services(served: Iterable[Admitted]) -> list[dict[str, Any]]:
+    """Return the services there are: one a model that may be used."""
+    return [_service(admitted) for admitted in served]
+
+
+def _service(admitted: Admitted) -> dict[str, Any]:
     study = admitted.artefact.study
     title = admitted.card.identity.title
     fr, en = (title.fr, title.en) if title else (study, study)
-    return [
-        {
-            "hook": HOOK,
-            "id": service_id(study),
-            "title": fr,
-            "description": DESCRIPTION.format(fr=fr[:1].lower() + fr[1:], en=en[:1].lower() + en[1:]),
-            "prefetch": templates(admitted.concepts),
-            "usageRequirements": USAGE,
-        }
-    ]
+    about = DUE if is_screening(admitted) else DESCRIPTION if is_risk(admitted) else PROBABLE
+    return {
+        "hook": HOOK,
+        "id": service_id(study),
+        "title": fr,
+        "description": about.format(fr=fr[:1].lower() + fr[1:], en=en[:1].lower() + en[1:]),
+        "prefetch": templates(admitted.concepts),
+        "usageRequirements": USAGE,
+    }
+
+
+def is_risk(admitted: Admitted) -> bool:
+    """Return whether what a model estimates is called a risk."""
+    return admitted.artefact.scale.quantity == RISK
+
+
+def is_screening(admitted: Admitted) -> bool:
+    """Return whether a model answers for people for whom a screening test is due, and for them alone."""
+    return DUE_CONDITION in admitted.artefact.population
 
 
 def templates(concepts: Iterable[Concept]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, PlainValidator
 
 from serving.cds_hooks.asking import Tolerant, as_uuid
-from serving.cds_hooks.cards import OVERRIDE_REASONS
+from serving.cds_hooks.cards import ALL_REASONS
 from serving.contract import Moment, now
 
 FILE: Final = "cds-hooks-feedback.jsonl"
@@ -33,7 +33,7 @@ Uuid = Annotated[UUID, PlainValidator(as_uuid), Field(json_schema_extra={"type":
 
 def _ours(code: str | None) -> str:
     """Return a code of ours; what anybody else wrote there is not kept."""
-    return UNSTATED if code is None else code if code in OVERRIDE_REASONS else OTHER
+    return UNSTATED if code is None else code if code in ALL_REASONS else OTHER
 
 
 class Coding(Tolerant):

@@ -5,7 +5,7 @@ same Bundle gives the same records here and in a store; `basis` finds the resour
 `outcome` write what is answered, `metadata` what the door can do.
 """
 
-from serving.fhir.asking import LARGEST, MEDIA, Evaluation, asked
+from serving.fhir.asking import LARGEST, MEDIA, Evaluation, asked, study_of
 from serving.fhir.assessment import assessment
 from serving.fhir.metadata import capability_statement, operation_definition
 from serving.fhir.outcome import FHIR_JSON, operation_outcome
@@ -23,4 +23,5 @@ __all__ = [
     "operation_definition",
     "operation_outcome",
     "read",
+    "study_of",
 ]

@@ -72,6 +72,11 @@ def asked(body: bytes) -> Evaluation:
     return Evaluation(**given)
 
 
+def study_of(evaluation: Evaluation) -> str | None:
+    """Return the study that is asked about, None where none is named."""
+    return evaluation.study
+
+
 def _is_read(bundle: dict[str, Any]) -> bool:
     kind = bundle.get("type")
     return isinstance(kind, str) and kind in READ_BUNDLES

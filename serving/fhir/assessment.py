@@ -174,6 +174,7 @@ def _reason(reason: Reason, language: Language) -> Element:
 
 def _notes(answer: Risk | Abstention, language: Language) -> Iterable[str]:
     yield getattr(answer.notice, language)
+    yield from (getattr(condition, language) for condition in answer.conditions)
     for warning in answer.warnings:
         yield f"{getattr(warning, language)} ({warning.count})"
     if isinstance(answer, Abstention):

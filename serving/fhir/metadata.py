@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from serving.fhir.asking import MEDIA
@@ -25,19 +26,18 @@ ABOUT: Final = (
 )
 
 
-def capability_statement(admitted: Admitted | None, home: str) -> dict[str, Any]:
+def capability_statement(known: Sequence[Admitted], home: str) -> dict[str, Any]:
     """Return what this server can do.
 
     Parameters
     ----------
-    admitted
-        The model that is served, None if there is none.
+    known
+        The models that are served.
     home
         Address of the service, without its last slash.
     """
-    served = (
-        f"Served: {admitted.artefact.study}, {admitted.artefact.model.title}." if admitted else "No model is served."
-    )
+    titles = "; ".join(f"{each.artefact.study}, {each.artefact.model.title}" for each in known)
+    served = f"Served: {titles}." if known else "No model is served."
     return {
         "resourceType": "CapabilityStatement",
         "name": TITLE,
@@ -87,7 +87,12 @@ def operation_definition(home: str) -> dict[str, Any]:
         "instance": False,
         "parameter": [
             _parameter("bundle", "in", "Bundle", "The patient's file. It may also be the body itself.", least=1),
-            _parameter("study", "in", "code", "Whose model should answer, such as 'cardiovascular'."),
+            _parameter(
+                "study",
+                "in",
+                "code",
+                "Whose model should answer, such as 'cardiovascular'; the first of /models, if left out.",
+            ),
             _parameter(
                 "as_of",
                 "in",

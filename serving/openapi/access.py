@@ -53,6 +53,9 @@ NEEDED: Final[dict[str, list[str]]] = {
     "/cds-services/{id}": ["cds-hooks", "score:{study}"],
     "/cds-services/{id}/feedback": ["feedback"],
     "/cds-services": ["cds-hooks"],
+    "/score/{study}": ["score:{study}"],
+    "/score/{study}/batch": ["score:{study}"],
+    "/metrics": ["metrics"],
     "/models": [],
 }
 

@@ -6,7 +6,7 @@ units, within which limits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
@@ -43,7 +43,7 @@ the same in three ways:
 
 | Door | For whom | In | Out |
 |---|---|---|---|
-| `POST /score` | software that has its records at hand | the service's own JSON | JSON |
+| `POST /score/{study}` | software that has its records at hand | the service's own JSON | JSON |
 | `POST /fhir/RiskAssessment/$evaluate` | software that speaks FHIR R4 | a Bundle | a RiskAssessment |
 | `POST /cds-services/{id}` | software that speaks CDS Hooks | a call with its prefetch | a card |
 
@@ -62,8 +62,8 @@ Open an operation below and choose **Try it out**: the examples run as they are.
 """
 
 
-def specification(admitted: Admitted | None) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 description of the service, for the model that is served (None if there is none)."""
+def specification(*known: Admitted) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 description of the service, for the models that are served, one a study."""
     schemas, definitions = models_json_schema(
         [
             *((model, "validation") for model in (ScoreRequest, BatchRequest, Call, Feedback)),
@@ -74,7 +74,7 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
     of = {model: schema for (model, _), schema in schemas.items()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": TITLE, "version": VERSION, "summary": SUMMARY, "description": _introduction(admitted)},
+        "info": {"title": TITLE, "version": VERSION, "summary": SUMMARY, "description": _introduction(known)},
         "tags": [
             {"name": "Risk", "description": "Ask about a patient, in the service's own JSON."},
             *TAGS,
@@ -84,13 +84,14 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
         ],
         "paths": guarded(
             {
-                **_score_paths(admitted, of),
+                **_score_paths(known, of),
                 **fhir_paths(),
-                **cds_hooks_paths(admitted, of[Call], of[Feedback]),
-                **_model_paths(admitted, of),
+                **cds_hooks_paths(known, of[Call], of[Feedback]),
+                **_model_paths(known, of),
                 **access_paths(),
+                "/metrics": _metrics(),
                 "/livez": _health("The process answers."),
-                "/readyz": _health("An approved model is loaded and its approval is not over (503 otherwise)."),
+                "/readyz": _health("Some approved model may be used now (503 otherwise); /models says which may not."),
             }
         ),
         "components": {"schemas": {**definitions["$defs"], **SCHEMAS}, "securitySchemes": SCHEMES},
@@ -100,8 +101,10 @@ def specification(admitted: Admitted | None) -> dict[str, Any]:
 Schemas = Mapping[Any, Element]
 
 
-def _score_paths(admitted: Admitted | None, of: Schemas) -> dict[str, Any]:
-    """Return the operations in the service's own JSON."""
+def _score_paths(known: Sequence[Admitted], of: Schemas) -> dict[str, Any]:
+    """Return the operations in the service's own JSON, of the first study and of each by its name."""
+    admitted = known[0] if known else None
+    study = _study(known)
     said = {
         "oneOf": [of[Risk], of[Abstention]],
         "discriminator": {
@@ -110,15 +113,17 @@ def _score_paths(admitted: Admitted | None, of: Schemas) -> dict[str, Any]:
         },
     }
     batch = {"two": {"summary": "Both examples at once", "value": BATCH}}
-    told = refusals(of[Problem], "400 413 415 422 500 503")
+    told = refusals(of[Problem], "400 404 413 415 422 500 503")
+    asked = body(of[ScoreRequest], EXAMPLES)
+    read_by = "\n\n".join(f"## {each.artefact.study}\n\n{_what_is_read(each)}" for each in known)
     return {
         "/score": {
             "post": {
                 "tags": ["Risk"],
                 "operationId": "score",
                 "summary": "Estimate one patient's risk, or abstain",
-                "description": _what_is_read(admitted),
-                "requestBody": body(of[ScoreRequest], EXAMPLES),
+                "description": f"By the model of the first study in `/models`.\n\n{_what_is_read(admitted)}",
+                "requestBody": asked,
                 "responses": {"200": answer("A risk, or an abstention.", said, _answers(admitted)), **told},
             }
         },
@@ -132,12 +137,34 @@ def _score_paths(admitted: Admitted | None, of: Schemas) -> dict[str, Any]:
                 "responses": {"200": answer("One answer a request.", of[Answers]), **told},
             }
         },
+        "/score/{study}": {
+            "post": {
+                "tags": ["Risk"],
+                "operationId": "score_study",
+                "summary": "Estimate one patient's risk or probability by the model of a study, or abstain",
+                "description": read_by or _what_is_read(None),
+                "parameters": [study],
+                "requestBody": asked,
+                "responses": {"200": answer("An answer, as of `/score`.", said), **told},
+            }
+        },
+        "/score/{study}/batch": {
+            "post": {
+                "tags": ["Risk"],
+                "operationId": "score_study_batch",
+                "summary": f"Answer for several patients by the model of a study, {MOST_REQUESTS} at most",
+                "description": "The answers are those of `/score/{study}`, in the order of the requests.",
+                "parameters": [study],
+                "requestBody": body(of[BatchRequest], batch),
+                "responses": {"200": answer("One answer a request.", of[Answers]), **told},
+            }
+        },
     }
 
 
-def _model_paths(admitted: Admitted | None, of: Schemas) -> dict[str, Any]:
+def _model_paths(known: Sequence[Admitted], of: Schemas) -> dict[str, Any]:
     """Return what is read about models."""
-    study = in_path("study", {"type": "string", "example": _study(admitted)})
+    study = _study(known)
     language = in_path("language", {"type": "string", "enum": list(LANGUAGES)})
     page: Element = {"text/html": {"schema": {"type": "string"}}}
     document: Element = {"application/json": {"schema": {"type": "object"}}}
@@ -194,21 +221,34 @@ def _health(meaning: str) -> dict[str, Any]:
     return {"get": {"tags": ["Health"], "summary": meaning, "responses": {"200": {"description": meaning}}}}
 
 
-def _study(admitted: Admitted | None) -> str:
-    return admitted.artefact.study if admitted else "cardiovascular"
+def _metrics() -> dict[str, Any]:
+    text: Element = {"text/plain": {"schema": {"type": "string"}}}
+    about = "Counts for Prometheus, by door: what became of requests, how long they took. No health data."
+    told = {"200": {"description": about, "content": text}}
+    return {"get": {"tags": ["Health"], "operationId": "metrics", "summary": about, "responses": told}}
 
 
-def _introduction(admitted: Admitted | None) -> str:
-    if admitted is None:
+def _study(known: Sequence[Admitted]) -> Element:
+    """Return the parameter that names a study."""
+    studies = [admitted.artefact.study for admitted in known] or ["cardiovascular"]
+    return in_path("study", {"type": "string", "examples": studies, "example": studies[0]})
+
+
+def _introduction(known: Sequence[Admitted]) -> str:
+    if not known:
         return f"**No model is served: the gate refused the bundle.** {NOTICE.en}\n{INTRODUCTION}"
-    notice = DEMONSTRATION_NOTICE if admitted.demonstration else NOTICE
+    notice = DEMONSTRATION_NOTICE if any(admitted.demonstration for admitted in known) else NOTICE
+    served = "\n".join(f"- {_served(admitted)}" for admitted in known)
+    return f"**{notice.fr}**\n\n**{notice.en}**\n\nServed:\n\n{served}\n{INTRODUCTION}"
+
+
+def _served(admitted: Admitted) -> str:
     study, horizon = admitted.artefact.study, admitted.artefact.model.horizon_
-    served = (
-        f"Served: **{study}**, {admitted.artefact.model.title}, over {horizon:g} years; approved until "
+    return (
+        f"**{study}**, {admitted.artefact.model.title}, over {horizon:g} years; approved until "
         f"{admitted.decision.valid_until}. Model card: [français](models/{study}/card.fr.html), "
         f"[English](models/{study}/card.en.html)."
     )
-    return f"**{notice.fr}**\n\n**{notice.en}**\n\n{served}\n{INTRODUCTION}"
 
 
 def _what_is_read(admitted: Admitted | None) -> str:

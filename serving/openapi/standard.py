@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from serving import fhir
 from serving.cds_hooks import services
-from serving.cds_hooks.cards import OVERRIDE_REASONS
+from serving.cds_hooks.cards import ALL_REASONS
 from serving.cds_hooks.discovery import USAGE, service_id, templates
 from serving.fhir.metadata import ABOUT, OPERATION
 from serving.gate import Admitted
@@ -106,7 +107,7 @@ SCHEMAS: Final = {
             "cards": {
                 "type": "array",
                 "maxItems": 1,
-                "description": "None while no model may be used.",
+                "description": "None while no model may be used, and about screening for whom no test is due.",
                 "items": {
                     "type": "object",
                     "required": ["uuid", "summary", "indicator", "source"],
@@ -119,7 +120,7 @@ SCHEMAS: Final = {
                         "links": {"type": "array", "items": {"type": "object"}},
                         "overrideReasons": {
                             "type": "array",
-                            "items": {"type": "object", "properties": {"code": {"enum": list(OVERRIDE_REASONS)}}},
+                            "items": {"type": "object", "properties": {"code": {"enum": list(ALL_REASONS)}}},
                         },
                     },
                 },
@@ -188,17 +189,17 @@ def fhir_paths() -> dict[str, Any]:
     }
 
 
-def cds_hooks_paths(admitted: Admitted | None, called: Element, feedback: Element) -> dict[str, Any]:
+def cds_hooks_paths(known: Sequence[Admitted], called: Element, feedback: Element) -> dict[str, Any]:
     """Return the CDS Hooks door's operations.
 
     Parameters
     ----------
-    admitted
-        The model that is served, None if there is none.
+    known
+        The models that are served.
     called, feedback
         Schemas of a call and of feedback.
     """
-    wanted = templates(admitted.concepts) if admitted else {}
+    wanted = templates(known[0].concepts) if known else {}
     calls = {
         "risk": {"summary": "The woman of 62: a card with her risk", "value": call(wanted)},
         "abstention": {
@@ -206,9 +207,9 @@ def cds_hooks_paths(admitted: Admitted | None, called: Element, feedback: Elemen
             "value": call(wanted, "abstention"),
         },
     }
-    study = admitted.artefact.study if admitted else "cardiovascular"
+    study = known[0].artefact.study if known else "cardiovascular"
     service = in_path("id", {"type": "string", "example": service_id(study)})
-    found = {"services": {"summary": "What is served", "value": {"services": services(admitted)}}}
+    found = {"services": {"summary": "What is served", "value": {"services": services(known)}}}
     return {
         "/cds-services": {
             "get": {

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import TypeAdapter, ValidationError
 
 from features.catalogue.cardiovascular import ADULTS_40_TO_79, CARDIOVASCULAR, REQUIRED_MEASUREMENTS
 from features.digests import canonical, digest, digest_folder
+from features.feature_set import Feature, FeatureSet
+from features.language import Category
+from features.outcome import CENSORED, EVENT, FollowUp
+from serving.contract import now
 from tests.training import people
 from training.artefact import Artefact, save
 from training.card import SECTIONS, ModelCard
 from training.committee import Decision, Ledger, Verdict, Votes
 from training.models import CensoringWeighted, gradient_boosting, logistic_regression
 from training.scales import ESC_2021
+from training.studies import SCREENING_COLORECTAL, Study
 from training.tree import to_tree
 from training.validate import ModelEvidence
 
@@ -72,7 +80,37 @@ def boosted() -> CensoringWeighted:
     return gradient_boosting(CARDIOVASCULAR)
 
 
-def card(digests: Mapping[str, str], demonstration: bool = False) -> ModelCard:
+def screening(folder: Path, study: Study = SCREENING_COLORECTAL, n: int = 1500, seed: int = 0) -> None:
+    """Train on people made up for a screening programme and write the model folder.
+
+    Who took part before, and is not alone, takes part more often.
+    """
+    random = np.random.default_rng(seed)
+    X = pd.DataFrame({name: _values(feature, n, random) for name, feature in study.features.items()})
+    score = -1.5 + 1.2 * X["rounds_attended"].fillna(1).to_numpy() + 0.5 * random.normal(size=n)
+    took_part = random.random(n) < 1 / (1 + np.exp(-score))
+    duration = np.where(took_part, random.uniform(0.05, 1.95, n), 2.0)
+    none = np.zeros(n, dtype=np.int8)
+    followup = FollowUp(duration, np.where(took_part, EVENT, CENSORED).astype(np.int8), none, 2.0)
+    model = logistic_regression(study.features).fit(X, followup)
+    population = study.cohort.criteria
+    made = Artefact(study.name, model, study.features, population, study.required, study.comparator, study.scale)
+    save(made, folder, X)
+
+
+def _values(feature: Feature, n: int, random: np.random.Generator) -> Any:
+    kind = feature.node.type
+    if isinstance(kind, Category):
+        return pd.Categorical(random.choice(list(kind.names), n), categories=list(kind.names))
+    if feature.is_condition:
+        return (random.random(n) < 0.3).astype(float)
+    if feature.name == "age":
+        return random.uniform(50, 74, n)
+    values = random.poisson(1.5, n).astype(float)
+    return np.where(random.random(n) < 0.1, np.nan, values)
+
+
+def card(digests: Mapping[str, str], demonstration: bool = False, **changes: Any) -> ModelCard:
     """Return a card whose every field says something, without meaning anything."""
     identity = {
         "name": "cardiovascular",
@@ -81,7 +119,7 @@ def card(digests: Mapping[str, str], demonstration: bool = False) -> ModelCard:
         "model": "lightgbm",
         "created_at": datetime(2026, 1, 10),
         "demonstration": demonstration,
-    }
+    } | changes
     given = {"identity": identity, "traceability": dict(digests)}
     sections = {}
     for name, section in SECTIONS.items():
@@ -116,17 +154,30 @@ def decide(bundle: Path, key: Ed25519PrivateKey, verdict: Verdict = "approved", 
     Ledger(bundle / "ledger.jsonl").append(Decision(**(values | changes)), key)
 
 
-def assemble(bundle: Path, model: Path, demonstration: bool = False, **digests: str) -> None:
+def whole(bundle: Path, model: Path, key: Ed25519PrivateKey | None, **identity: Any) -> Path:
+    """Make a bundle of a model folder, approved by a key from yesterday and for a month, and return it."""
+    shutil.copytree(model, bundle / "model")
+    assemble(bundle, bundle / "model", identity=identity)
+    today = now().replace(microsecond=0)
+    if key is not None:
+        until = (today + timedelta(days=30)).date()
+        decide(bundle, key, decided_at=today - timedelta(days=1), valid_until=until)
+    return bundle
+
+
+def assemble(
+    bundle: Path, model: Path, demonstration: bool = False, identity: Mapping[str, Any] | None = None, **digests: str
+) -> None:
     """Write everything about a model folder that is in ``bundle / "model"`` already, except a decision."""
     assert model == bundle / "model"
     for name, document in DOCUMENTS.items():
         (bundle / f"{name}.json").write_bytes(canonical(document))
     found = {
-        "feature_set_fingerprint": CARDIOVASCULAR.fingerprint,
+        "feature_set_fingerprint": FeatureSet.from_json((model / "features.json").read_bytes()).fingerprint,
         "model_digest": digest_folder(model),
         **{f"{name}_digest": digest(document) for name, document in DOCUMENTS.items()},
     }
-    written = card(found | digests, demonstration)
+    written = card(found | digests, demonstration, **(identity or {}))
     (bundle / "card.json").write_text(written.to_json())
     for language, title in (("fr", "Carte de modèle"), ("en", "Model card")):
         page = f'<!DOCTYPE html><html lang="{language}"><title>{title}</title><h1>{title}</h1></html>'

@@ -22,6 +22,7 @@ from serving.access import Guard, open_guard
 from serving.application import application
 from serving.contract import now
 from serving.desk import Desk
+from serving.desks import Desks
 from serving.doors import DOORS
 from serving.gate import Admitted, admit
 from serving.hardening import Hardened, taken
@@ -139,14 +140,14 @@ def current(
 def asked(current: Admitted, tmp_path: Path) -> Asked:
     """The whole service but for BentoML, asked without a network."""
     inner = application()
-    inner.state.desk, inner.state.address, inner.state.data = Desk(current), HOME, tmp_path / "data"
+    inner.state.desks, inner.state.address, inner.state.data = Desks((Desk(current),)), HOME, tmp_path / "data"
     inner.state.guard = Guard()
     return Asked(inner, Hardened(inner, DOORS, inner.state.guard, frozenset({ORIGIN})))
 
 
 def _score(request: Request) -> Response:
     """What BentoML's route does; `test_service` asks that one."""
-    answer = request.app.state.desk.answer(taken(request.scope))
+    answer = request.app.state.desks.of().answer(taken(request.scope))
     note_answers([answer])
     return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -187,8 +188,8 @@ def open_production(current: Admitted, tmp_path: Path) -> Callable[..., Producti
         environment = clients.configured(tmp_path, *(given or two))
         inner = application()
         inner.router.routes.append(Route("/score", _score, methods=["POST"]))
-        inner.state.desk, inner.state.address, inner.state.data = Desk(current), HOME, tmp_path / "data"
-        inner.state.guard = open_guard(environment, lambda: current.artefact.study)
+        inner.state.desks, inner.state.address, inner.state.data = Desks((Desk(current),)), HOME, tmp_path / "data"
+        inner.state.guard = open_guard(environment, lambda: (current.artefact.study,))
         return Production(Asked(inner, Hardened(inner, DOORS, inner.state.guard, frozenset({ORIGIN}))), tmp_path)
 
     return opened
@@ -218,3 +219,25 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 @pytest.fixture(scope="session", params=["linear", "boosted"])
 def admitted(request: pytest.FixtureRequest, approved: Callable[[str], Path], trusted: Path) -> Admitted:
     return admit(approved(request.param), trusted, bundles.NOW)
+
+
+@pytest.fixture(scope="session")
+def screening_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of the colorectal screening study."""
+    folder = tmp_path_factory.mktemp("screening") / "model"
+    bundles.screening(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def screening(
+    screening_model: Path, committee: Ed25519PrivateKey, trusted: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Admitted:
+    """A model of a screening study that may be used today."""
+    bundle = tmp_path_factory.mktemp("screening-current") / "bundle"
+    title = {
+        "fr": "Participation au dépistage du cancer colorectal",
+        "en": "Taking part in colorectal cancer screening",
+    }
+    bundles.whole(bundle, screening_model, committee, study="screening-colorectal", title=title)
+    return admit(bundle, trusted, now())

@@ -21,6 +21,7 @@ from serving.cds_hooks.cards import LONGEST_SUMMARY, OVERRIDE_REASONS, card
 from serving.cds_hooks.discovery import templates
 from serving.contract import Risk, now
 from serving.desk import Desk
+from serving.desks import Desks
 from serving.hardening import Stopped
 from serving.refusals import Suspended
 from serving.scoring import score
@@ -154,7 +155,7 @@ def test_discovery_lists_the_service(asked):
 
 
 def test_discovery_is_empty_while_no_model_may_be_used(asked):
-    asked.inner.state.desk = Desk(None, Suspended("the committee suspended it"))
+    asked.inner.state.desks = Desks((Desk(None, Suspended("the committee suspended it")),))
     assert asked.get("/cds-services").json() == {"services": []}
 
 
@@ -277,7 +278,7 @@ def test_no_card_is_critical_and_every_summary_fits(admitted, category, language
 
 def test_nothing_is_shown_while_no_model_may_be_used(asked, body):
     """The kill switch: whoever opens a file is not disturbed."""
-    asked.inner.state.desk = Desk(None, Suspended("the committee suspended it"))
+    asked.inner.state.desks = Desks((Desk(None, Suspended("the committee suspended it")),))
     answer = asked.post(SERVICE, json=body)
     assert (answer.status_code, answer.json()) == (200, {"cards": []})
 

@@ -9,6 +9,7 @@ import pytest
 
 from serving.contract import MOST_REQUESTS
 from serving.desk import Desk
+from serving.desks import Desks
 from serving.hardening import HEADERS
 from serving.openapi import EXAMPLES
 from serving.openapi.examples import BATCH, FEEDBACK, call, parameters
@@ -23,7 +24,7 @@ CANARY = "Zebulon7391"
 
 
 def test_many_get_the_answers_that_each_gets(asked):
-    alone = [asked.inner.state.desk.answer(request) for request in requests()]
+    alone = [asked.inner.state.desks.of().answer(request) for request in requests()]
     answers = asked.post("/score/batch", json=BATCH).json()["answers"]
     assert answers == [answer.model_dump(mode="json") for answer in alone]
     assert [answer["kind"] for answer in answers] == ["risk", "abstention"]
@@ -58,7 +59,7 @@ def test_the_fhir_door(asked):
     assert answer.headers["content-type"] == FHIR_JSON
     found = answer.json()
     assert issues(found) == []
-    said = asked.inner.state.desk.answer(requests()[0])
+    said = asked.inner.state.desks.of().answer(requests()[0])
     assert found["prediction"][0]["probabilityDecimal"] == pytest.approx(100 * said.risk, abs=1e-9)
     assert found["language"] == "en"
     plain = asked.post(EVALUATE, json=files.bundle(), headers={"accept-language": "en"}).json()
@@ -125,7 +126,7 @@ def test_a_fhir_address_is_no_place_for_health_data(asked):
 
 
 def test_while_no_model_may_be_used_doors_say_so(asked):
-    asked.inner.state.desk = Desk(None, Expired("its approval is over"))
+    asked.inner.state.desks = Desks((Desk(None, Expired("its approval is over")),))
     for path, body in ((EVALUATE, parameters()), ("/score/batch", BATCH)):
         answer = asked.post(path, json=body)
         assert answer.status_code == 503
@@ -138,7 +139,7 @@ def test_what_fails_inside_is_told_without_a_word_of_why(asked, monkeypatch, cap
         def __getattr__(self, name):
             raise RuntimeError(CANARY)
 
-    asked.inner.state.desk = Failing()
+    asked.inner.state.desks = Failing()
     for path, body in ((EVALUATE, parameters()), ("/cds-services/vigie-cardiovascular", call({}))):
         answer = asked.post(path, json=body)
         assert answer.status_code == 500
@@ -148,7 +149,7 @@ def test_what_fails_inside_is_told_without_a_word_of_why(asked, monkeypatch, cap
 
 
 def test_every_answer_of_every_door_has_the_security_headers(asked):
-    for path in specification(None)["paths"]:
+    for path in specification()["paths"]:
         answers = [asked.get(path), asked.post(path, json={}), asked.post(path, content=b"{"), asked.get(f"{path}?a")]
         for answer in answers:
             for name, value in HEADERS:
@@ -176,7 +177,7 @@ def test_examples_of_the_documentation_are_answered(asked, current):
         for kind, told in operations["post"]["requestBody"]["content"].items():
             for name, example in told.get("examples", {}).items():
                 answer = asked.post(
-                    path.replace("{id}", "vigie-cardiovascular"),
+                    path.replace("{id}", "vigie-cardiovascular").replace("{study}", "cardiovascular"),
                     content=json.dumps(example["value"]),
                     headers={"content-type": kind},
                 )
@@ -188,7 +189,7 @@ def test_examples_of_the_documentation_are_answered(asked, current):
                 if path == "/cds-services/{id}":
                     (card,) = answer.json()["cards"]
                     assert card["indicator"] == ("info" if name == "abstention" else "warning")
-    assert seen == 1 + 2 * 3 + 2 + 1
+    assert seen == 1 + 2 + 1 + 2 * 3 + 2 + 1
 
 
 def test_the_examples_of_clients_are_those_of_the_documentation():

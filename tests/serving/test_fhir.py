@@ -418,7 +418,7 @@ def test_whatever_a_resource_holds_it_is_answered_or_refused(admitted, place, na
 
 
 def test_metadata_is_valid_and_leads_to_the_operation(admitted):
-    for served in (admitted, None):
+    for served in ((admitted,), (admitted, admitted), ()):
         statement = fhir.capability_statement(served, HOME)
         assert issues(statement) == []
         assert statement["fhirVersion"] == "4.0.1"

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from serving.openapi import EXAMPLES
-from serving.settings import TRUSTED_KEYS
+from serving.settings import DEVELOPMENT, TRUSTED_KEYS
 from tests.conftest import REPOSITORY
 from tests.serving import live
 
@@ -68,11 +68,14 @@ def test_the_approved_version_travels_from_the_registry_to_a_served_bento(
 
     command = ["bentoml", "serve", "vigie:latest"]
     log = tmp_path / "log"
-    with live.serving(command, settings | {TRUSTED_KEYS: str(trusted)}, log) as server, server.client() as client:
+    with (
+        live.serving(command, settings | {TRUSTED_KEYS: str(trusted), DEVELOPMENT: "1"}, log) as server,
+        server.client() as client,
+    ):
         answer = client.post("/score", json=EXAMPLES["risk"]["value"])
         assert answer.status_code == 200
         assert answer.json()["kind"] == "risk"
 
-    command = ["serving", "serve", "--trusted-keys", str(trusted)]
+    command = ["serving", "serve", "--trusted-keys", str(trusted), "--development"]
     with live.serving(command, settings, log) as server, server.client() as client:
         assert client.get("/models").json()["models"][0]["model"]["study"] == "cardiovascular"

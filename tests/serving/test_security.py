@@ -40,6 +40,7 @@ from serving.access.proofs import SKEW
 from serving.cds_hooks.discovery import templates
 from serving.contract import MOST_RECORDS, MOST_REQUESTS, Abstention, AnswerBody, Models, now
 from serving.desk import Desk
+from serving.desks import Desks
 from serving.doors import DOORS
 from serving.fhir.reading import MOST_RESOURCES
 from serving.gate import admit
@@ -115,7 +116,7 @@ def deployment(name: str) -> str:
 
 
 def test_sec_01_without_a_token_nothing_is_said(production):
-    closed = [filled(path) for path in specification(None)["paths"] if path not in OPEN]
+    closed = [filled(path) for path in specification()["paths"] if path not in OPEN]
     assert len(closed) >= 8
     for path in (*closed, *UNDOCUMENTED):
         for method in ("GET", "POST", "PUT", "OPTIONS", "HEAD"):
@@ -319,9 +320,10 @@ def test_sec_05_what_one_practice_tells_changes_nothing_of_another(production):
 
 
 def test_sec_05_nothing_of_a_patient_can_be_read_back_and_ids_cannot_be_guessed(production, asking):
-    read = {path for path, operations in specification(None)["paths"].items() if "get" in operations}
+    read = {path for path, operations in specification()["paths"].items() if "get" in operations}
     assert read == OPEN - {"/oauth/token"} | {
         "/models",
+        "/metrics",
         "/fhir/metadata",
         "/fhir/OperationDefinition/vigie-evaluate",
         "/cds-services",
@@ -350,6 +352,9 @@ def test_sec_05_a_client_of_several_practices_says_which(open_production, asking
 NEEDS = {
     ("POST", "/score"): {"score:cardiovascular"},
     ("POST", "/score/batch"): {"score:cardiovascular"},
+    ("POST", "/score/cardiovascular"): {"score:cardiovascular"},
+    ("POST", "/score/breast"): {"score:breast"},
+    ("POST", "/score/cardiovascular/batch"): {"score:cardiovascular"},
     ("POST", EVALUATE): {"fhir", "score:cardiovascular"},
     ("GET", "/fhir/metadata"): {"fhir"},
     ("GET", "/cds-services"): {"cds-hooks"},
@@ -411,6 +416,8 @@ LIMITS = {
     "/oauth/token": 32 * 1024,
     "/score": 256 * 1024,
     "/score/batch": 4 * 1024 * 1024,
+    "/score/{study}": 256 * 1024,
+    "/score/{study}/batch": 4 * 1024 * 1024,
     EVALUATE: 4 * 1024 * 1024,  # a long file of one patient, in FHIR
     "/cds-services/{id}": 4 * 1024 * 1024,
     "/cds-services/{id}/feedback": 256 * 1024,
@@ -423,7 +430,7 @@ def test_sec_08_each_door_declares_its_limit_and_keeps_it(production):
     assert LARGEST_BODY == 256 * 1024
     headers = production.bearer()
     for name, largest in LIMITS.items():
-        path, kind = name.replace("{id}", "vigie-cardiovascular"), door_of(filled(name), DOORS).media[0]
+        path, kind = filled(name), door_of(filled(name), DOORS).media[0]
         sent = headers | {"content-type": kind}
         assert production.asked.post(path, content=b" " * (largest + 1), headers=sent).status_code == 413
     size = nginx.parse(deployment("nginx.conf")).all("http")[0].value("client_max_body_size")
@@ -518,15 +525,15 @@ def test_sec_09_a_body_that_dawdles_is_cut(production, monkeypatch):
 
 def test_sec_09_an_answer_that_takes_too_long_is_given_up_and_recorded(production, monkeypatch):
     headers = production.bearer()
-    desk = production.asked.inner.state.desk
+    desks = production.asked.inner.state.desks
 
     class Slow:
         def __getattr__(self, name: str) -> Any:
             time.sleep(0.3)
-            return getattr(desk, name)
+            return getattr(desks, name)
 
     monkeypatch.setattr(hardening, "ANSWER_WITHIN", 0.05)
-    production.asked.inner.state.desk = Slow()
+    production.asked.inner.state.desks = Slow()
     answer = production.asked.post("/score/batch", json=BATCH, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert int(answer.headers["retry-after"]) > 0
@@ -626,9 +633,9 @@ def test_sec_12_development_says_loudly_what_it_is(asked):
 
 
 def test_sec_13_every_route_is_described_and_every_answer_names_its_versions(production, asking):
-    described = set(specification(None)["paths"]) | {"/", "/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
+    described = set(specification()["paths"]) | {"/", "/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
     assert {route.path for route in production.asked.inner.routes} <= described
-    for path, operations in specification(None)["paths"].items():
+    for path, operations in specification()["paths"].items():
         for told in operations.values():
             assert (told["security"] == []) == (path in OPEN)
             assert path in OPEN or {"401", "403", "429", "503"} <= told["responses"].keys()
@@ -709,7 +716,7 @@ def test_sec_15_nothing_of_a_request_is_kept_or_told(production, asking, log, ca
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError(CANARY)
 
-    production.asked.inner.state.desk = Failing()
+    production.asked.inner.state.desks = Failing()
     answers += [production.asked.post(path, json=body, headers=headers) for path, body in asking.items()]
     assert {answer.status_code for answer in answers} >= {200, 400, 401, 403, 404, 405, 415, 422, 500}
     for answer in answers:
@@ -808,7 +815,7 @@ def test_sec_18_no_address_carries_anything(production):
     for path in ("/models", "/fhir/metadata", "/cds-services"):
         assert production.asked.get(f"{path}?patient=1", headers=headers).status_code == 400
         assert production.asked.get(path, headers=headers).headers["referrer-policy"] == "no-referrer"
-    for path in specification(None)["paths"]:
+    for path in specification()["paths"]:
         assert set(re.findall(r"{(\w+)}", path)) <= {"study", "id", "language"}
 
 
@@ -1000,7 +1007,7 @@ def test_sec_27_with_tokens_an_answer_comes_within_half_a_second(production):
 
 def test_sec_28_a_model_that_is_stopped_is_stopped_at_every_door(production, asking):
     headers = production.bearer()
-    production.asked.inner.state.desk = Desk(None, Suspended("the committee suspended it"))
+    production.asked.inner.state.desks = Desks((Desk(None, Suspended("the committee suspended it")),))
     for path in ("/score/batch", EVALUATE):
         assert production.asked.post(path, json=asking[path], headers=headers).status_code == 503
     assert production.asked.post(SERVICE, json=asking[SERVICE], headers=headers).json() == {"cards": []}

@@ -320,7 +320,8 @@ def test_a_refused_bundle_never_becomes_ready_and_says_why(tmp_path, committee, 
         assert asking.get("/readyz").status_code == 503
         answer = asking.post("/score", json=EXAMPLES["risk"]["value"])
         assert (answer.status_code, answer.json()["code"]) == (503, "model_altered")
-        assert asking.get("/models").json() == {"models": []}
+        withheld = [{"study": None, "code": "model_altered"}]
+        assert asking.get("/models").json() == {"models": [], "withheld": withheld}
         assert asking.get("/models/cardiovascular/card.fr.html").status_code == 503
         assert asking.get("/docs.json").status_code == 200
         assert "NOT READY [model_altered] model/ has the digest" in refused.log.read_text()

@@ -635,19 +635,23 @@ def test_a_watched_ledger_is_read_again_when_it_changes(ruled: Ledger, monkeypat
     assert watch.status(CARD, NOW).kind == "suspended"
 
 
-@pytest.mark.parametrize("what", ["cut", "altered", "gone"])
+@pytest.mark.parametrize("what", ["cut", "altered", "gone", "unreadable"])
 def test_a_watched_ledger_that_cannot_be_trusted_lets_nothing_be_used(ruled: Ledger, what: str) -> None:
     ruled.append(carried(motion()), SEATS["chair"])
     watch = Watch(ruled.path, KEYS)
     assert watch.status(CARD, NOW).kind == "approved"
     text = ruled.path.read_bytes()
-    if what == "gone":
+    if what in ("gone", "unreadable"):
         ruled.path.unlink()
+        if what == "unreadable":
+            ruled.path.mkdir()
     else:
         ruled.path.write_bytes(text.splitlines(keepends=True)[0] if what == "cut" else text.replace(b"Motif", b"Mitof"))
     for _ in range(2):
         with pytest.raises(AlteredLedger):
             watch.status(CARD, NOW)
+    if what == "unreadable":
+        ruled.path.rmdir()
     ruled.path.write_bytes(text)
     assert watch.status(CARD, NOW).kind == "approved"
 

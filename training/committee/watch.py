@@ -58,12 +58,15 @@ class Watch:
         stamp = self._stamp()
         if stamp == self._seen:
             return
-        self._seen, self._fault = stamp, None
+        self._seen, self._fault = None, None  # until it was read, nothing is known of it: it is read at every call
         try:
             entries = self._ledger.verify(self._keys, self._head)
         except AlteredLedger as fault:
-            self._fault = fault
+            self._seen, self._fault = stamp, fault
             return
+        except OSError as error:
+            raise AlteredLedger(f"cannot be read ({type(error).__name__})") from error
+        self._seen = stamp
         self._head = head_of(entries) if entries else self._head
         self._decided = {decision.card_digest: decision for decision in decisions(entries)}
 

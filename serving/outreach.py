@@ -1,0 +1,286 @@
+"""A whole practice's list, or a nation's: everybody to whom a model gives a probability, in the order to reach them.
+
+For a screening programme the least likely to take part come first; for a risk, those at the highest. The numbers are
+those that the service answers with, by the same evaluator of many patients and the same rounding (`serving.scoring`).
+
+Each shard is scored into a part of its own beside the list, under the digest of all that decides it: work that was
+interrupted goes on where it stopped, and what is not the same is not found. One shard a processor is in memory, and the
+parts are put in order by DuckDB, which uses the disk where memory does not suffice.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.catalogue.concepts import REGISTERED
+from features.columnar import latest_practice
+from features.digests import canonical, digest
+from features.engines import Progress, in_order
+from features.records import Records, Shard, to_microseconds
+from features.store import CODE
+from serving.cds_hooks.discovery import is_risk
+from serving.gate import Admitted
+from serving.scoring import DECIMALS, REASONS, Frames, direction_of, probabilities, signature
+from training.committee import Bilingual
+from training.reasons import sentence
+
+REASON: Final = pa.struct(
+    [
+        ("feature", pa.string()),
+        ("direction", pa.string()),
+        ("contribution", pa.float64()),
+        ("fr", pa.string()),
+        ("en", pa.string()),
+    ]
+)
+PART: Final = pa.schema(
+    [
+        ("patient", pa.string()),
+        ("practice", pa.string()),
+        ("probability", pa.float64()),
+        ("level", pa.string()),
+        ("reasons", pa.list_(REASON)),
+    ]
+)
+#: Patients of a shard whose reasons are in memory at once.
+AT_ONCE: Final = 10_000
+MEMORY: Final = "1GB"
+UNFINISHED: Final = ".unfinished-"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a store.
+
+    Attributes
+    ----------
+    as_of
+        Naive UTC: only what happened and was known strictly before it counts.
+    practice
+        The one practice whose patients are listed, all if None: the practice of the latest known registration.
+    capacity
+        How many people of each practice are listed at most, all if None.
+    reasons
+        Whether each is told with the features that count most.
+    """
+
+    as_of: datetime
+    practice: str | None = None
+    capacity: int | None = None
+    reasons: bool = False
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What became of a list.
+
+    Attributes
+    ----------
+    people
+        How many there are in it.
+    answered, patients
+        To how many the model gives a probability, of how many patients in the store.
+    """
+
+    people: int
+    answered: int
+    patients: int
+
+
+def write_list(
+    model: Callable[[], Admitted], records: Records, wanted: Wanted, file: Path, progress: Progress | None = None
+) -> Listed:
+    """Write the list of a store's patients to a Parquet file.
+
+    Parameters
+    ----------
+    model
+        Returns the model if it may be used now, and raises `serving.refusals.Refused` if not: asked before each shard,
+        so that a model which is suspended meanwhile makes no list.
+    records
+        The store.
+    wanted
+        Whom to list, and as of when.
+    file
+        Replaced when the list is whole. Parts are kept in a folder beside it until then.
+    progress
+        Called with (shards done, shards in all).
+
+    Returns
+    -------
+    Listed
+        How many.
+    """
+    admitted = model()
+    folder = file.with_name(f"{file.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    work = partial(_part, model, admitted, records, wanted, folder)
+    for part in in_order(work, records.shards):
+        parts.append(part)
+        if progress:
+            progress(len(parts), len(records.shards))
+    people = _rank(parts, admitted, records, wanted, file)
+    about = [pq.read_metadata(part) for part in parts]
+    patients = sum(int(each.metadata[b"patients"]) for each in about)
+    shutil.rmtree(folder)
+    return Listed(people, sum(each.num_rows for each in about), patients)
+
+
+def _part(
+    model: Callable[[], Admitted], admitted: Admitted, records: Records, wanted: Wanted, folder: Path, number: int
+) -> Path:
+    """Return the part of a shard, made if it is not there."""
+    if model().decision_digest != admitted.decision_digest:
+        admitted = model()
+    decided = {
+        "code": CODE,
+        "model": admitted.model_digest,
+        "decision": admitted.decision_digest,
+        "as_of": wanted.as_of.isoformat(),
+        "practice": wanted.practice,
+        "reasons": wanted.reasons,
+        "files": sorted(records.files(number).values()),
+        "objections": digest(sorted(records.objections.pseudonyms)),
+    }
+    part = folder / f"{number:06d}-{digest(decided)[:32]}.parquet"
+    if part.exists():
+        return part
+    shard = records.read(number)
+    unfinished = folder / f"{UNFINISHED}{uuid4().hex}"
+    schema = PART.with_metadata({b"patients": str(len(shard.patients)).encode()})
+    with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+        for first in range(0, len(shard.patients), AT_ONCE if wanted.reasons else len(shard.patients)):
+            last = first + AT_ONCE if wanted.reasons else None
+            writer.write_table(_scored(admitted, shard, shard.patients[first:last], wanted).cast(schema))
+    unfinished.replace(part)
+    return part
+
+
+def _scored(admitted: Admitted, shard: Shard, patients: npt.NDArray[np.object_], wanted: Wanted) -> pa.Table:
+    """Return the patients of a shard to whom the model gives a probability, as ``PART``."""
+    moments = np.full(len(patients), to_microseconds(wanted.as_of), dtype=np.int64)
+    practices = latest_practice(shard, patients, moments, REGISTERED)
+    if wanted.practice is not None:
+        mine = practices == wanted.practice
+        patients, practices, moments = patients[mine], practices[mine], moments[mine]
+    frames = Frames.of(admitted, lambda features: features.of_shard(shard, patients, moments))
+    found = probabilities(admitted, frames)
+    given = np.flatnonzero(~np.isnan(found))
+    ages = frames.features["age"].to_numpy()[given] if "age" in frames.features else np.full(len(given), np.nan)
+    scale = admitted.artefact.scale
+    levels = [scale.level(risk, age) for risk, age in zip(found[given].tolist(), ages.tolist(), strict=True)]
+    rows = frames.rows(given.tolist())
+    return pa.table(
+        [
+            pa.array(patients[given], pa.string()),
+            pa.array(practices[given], pa.string()),
+            pa.array(found[given]),
+            pa.array([level and level.code for level in levels], pa.string()),
+            _reasons(admitted, rows) if wanted.reasons else pa.nulls(len(given), pa.list_(REASON)),
+        ],
+        schema=PART,
+    )
+
+
+def _reasons(admitted: Admitted, rows: Frames) -> pa.Array:
+    """Return what `serving.scoring` gives as reasons, a list a row: the features that move the probability most."""
+    if not len(rows.features):
+        return pa.array([], pa.list_(REASON))
+    names = list(rows.features.columns)
+    added = admitted.artefact.model.contributions(rows.features)[1].round(DECIMALS).fillna(0.0).to_numpy()
+    order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :REASONS]
+    told = (added, rows.features.to_numpy(dtype=np.float64), rows.ages.reindex(columns=names).to_numpy())
+    chosen = (np.take_along_axis(each, order, axis=1).tolist() for each in told)
+    reason = _Reasons(admitted)
+    return pa.array(
+        [
+            [reason(names[place], *of_place) for place, *of_place in zip(*of_row, strict=True)]
+            for of_row in zip(order.tolist(), *chosen, strict=True)
+        ],
+        pa.list_(REASON),
+    )
+
+
+class _Reasons:
+    """Reasons of one model; a sentence that was said before, such as of a condition, is not made again."""
+
+    def __init__(self, admitted: Admitted) -> None:
+        self._features, self._quantity = admitted.artefact.features, admitted.artefact.scale.quantity
+        self._said: dict[tuple[str, str, float | None, float | None], Bilingual] = {}
+
+    def __call__(self, name: str, contribution: float, value: float, age: float) -> dict[str, Any]:
+        direction = direction_of(contribution)
+        there = name, direction, _there(value), _there(age)
+        said = self._said.get(there)
+        if said is None:  # only the direction is said, not the contribution
+            said = sentence(self._features[name], there[2], contribution, there[3], self._quantity)
+            self._said[there] = said
+        return {"feature": name, "direction": direction, "contribution": contribution, "fr": said.fr, "en": said.en}
+
+
+def _there(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _rank(parts: list[Path], admitted: Admitted, records: Records, wanted: Wanted, file: Path) -> int:
+    """Put parts in order into a file, there wholly or not at all; return how many people are in it."""
+    direction = "DESC" if is_risk(admitted) else "ASC"
+    about = {
+        **{name: _json(value) for name, value in signature(admitted).items()},
+        "records": records.digest,
+        "as_of": wanted.as_of.isoformat() + "Z",
+        "practice": wanted.practice,
+        "capacity": wanted.capacity,
+    }
+    unfinished = file.with_name(f"{UNFINISHED}{uuid4().hex}")
+    order = f"ORDER BY probability {direction}, patient"
+    columns = "patient, practice, probability, level" + (", reasons" if wanted.reasons else "")
+    options = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{vigie: {_quoted(canonical(about).decode())}}}"
+    try:
+        with duckdb.connect() as connection:
+            connection.execute(f"SET memory_limit = '{MEMORY}'")
+            connection.execute(f"SET temp_directory = {_quoted(parts[0].parent / 'sorting')}")
+            connection.execute(
+                f"""
+                COPY (
+                    SELECT row_number() OVER ({order}) AS rank, * FROM (
+                        SELECT row_number() OVER (PARTITION BY practice {order}) AS rank_in_practice, {columns}
+                        FROM read_parquet($parts)
+                    )
+                    WHERE $capacity IS NULL OR rank_in_practice <= $capacity
+                    ORDER BY rank
+                ) TO {_quoted(unfinished)} ({options})
+                """,
+                {"parts": [str(part) for part in parts], "capacity": wanted.capacity},
+            )
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return int(pq.read_metadata(file).num_rows)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_json(each) for each in value]
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _quoted(text: object) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
