@@ -46,7 +46,7 @@ serve: setup ## Take the approved model from the registry to a Bento and serve i
 
 committee: setup ## Open the committee's portal on port 3001, with a made-up committee and the demonstration's card
 	$(RUN) -m serving portal --demonstration demonstrate
-	$(RUN) -m serving portal --demonstration submit $(FOLDER)/synthetic/bundle
+	$(RUN) -m serving portal --demonstration submit $(FOLDER)/cardiovascular/bundle
 	$(RUN) -m serving portal --demonstration
 
 ui: setup ## Open the MLflow pages on port 5000

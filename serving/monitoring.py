@@ -392,7 +392,7 @@ def _reference(bundle: Path) -> Reference:
 
     path = bundle / REFERENCE
     if not path.is_file():
-        raise Unusable(MISSING, f"{bundle} has no {REFERENCE}: make the bundle again with `python -m training run`")
+        raise Unusable(MISSING, f"{bundle} has no {REFERENCE}: make the bundle again with `python -m training train`")
     try:
         return Reference.from_json(path.read_text(encoding="utf-8"))
     except ValueError as fault:

@@ -209,8 +209,8 @@ def _made(options: argparse.Namespace, source: str, progress: Progress) -> Recor
         made_from = f"framingham {digest(Path(options.path).read_bytes())}"
     else:
         made_from = f"synthetic, {int(options.patients)} patients, seed {seed}, vigie {version('vigie')}"
-    note = store / "made-from.txt"
-    if note.exists() and note.read_text(encoding="utf-8") == made_from:
+    note = store.with_name(f"{source}.txt")  # beside the store, which holds records alone
+    if store.exists() and note.exists() and note.read_text(encoding="utf-8") == made_from:
         return Records.open(store)
     if store.exists():
         shutil.rmtree(store)

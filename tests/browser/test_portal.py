@@ -31,6 +31,8 @@ pytestmark = pytest.mark.browser
 
 PICTURES = os.environ.get("VIGIE_SCREENSHOTS")
 WIDTHS = (390, 1280)
+#: Seconds to wait for a page: a password is made slow to guess, and a busy machine makes it slower.
+PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ def follow(browser: webdriver.Chrome, selector: str) -> None:
     """Click on what leads to another page, and wait for that page."""
     page = browser.find_element(By.TAG_NAME, "html")
     browser.find_element(By.CSS_SELECTOR, selector).click()
-    wait = WebDriverWait(browser, 10)
+    wait = WebDriverWait(browser, PATIENCE)
     wait.until(staleness_of(page))
     wait.until(lambda _: browser.execute_script("return document.readyState") == "complete")
 
@@ -183,7 +185,7 @@ def test_from_question_to_suspension(browser: webdriver.Chrome, address: str, si
     open_card(browser, address, card)
     browser.find_element(By.TAG_NAME, "summary").click()
     field = browser.find_element(By.CSS_SELECTOR, "[id^='answer-']")
-    WebDriverWait(browser, 10).until(lambda _: field.is_displayed())
+    WebDriverWait(browser, PATIENCE).until(lambda _: field.is_displayed())
     field.send_keys("Faute de données avant cet âge.")
     press(browser, "answer")
     assert "Faute de données" in said_on(browser)
@@ -283,7 +285,7 @@ def test_it_is_used_with_a_keyboard(browser: webdriver.Chrome, address: str, car
             element.send_keys(Keys.TAB, Keys.ENTER)
             break
     assert "ask-text" in reached
-    wait = WebDriverWait(browser, 10, ignored_exceptions=[StaleElementReferenceException, NoSuchElementException])
+    wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException, NoSuchElementException])
     wait.until(lambda _: "Votre question est au dossier" in said_on(browser))
 
 
