@@ -372,3 +372,17 @@ def test_the_very_numbers_of_extreme_patients_are_looked_for(bundle: Path) -> No
     (bundle / "note.txt").write_text("limits: 58.914\n", encoding="utf-8")
     (bundle / "other.txt").write_text("158.914 and 58.9141\n", encoding="utf-8")
     assert scan(bundle, extremes) == [Leak("note.txt", "largest bmi", "training extreme")]
+
+
+def test_a_coordinate_and_a_digest_are_no_training_extremes(tmp_path: Path) -> None:
+    extremes = {"systolic_mean": (98.25, 187.4)}
+    page = '<p>exécution a187.4c</p><svg><path d="M 187.4 12"/><text x="98.25">12</text></svg>'
+    (tmp_path / "card.fr.html").write_text(page, encoding="utf-8")
+    (tmp_path / "evidence.json").write_text('{"run": "b98.25f"}', encoding="utf-8")
+    assert scan(tmp_path, extremes) == []
+    (tmp_path / "card.fr.html").write_text(f"{page}<td>187.4</td>", encoding="utf-8")
+    (tmp_path / "notes.json").write_text('{"n": "<11", "value": 98.25, "rule": ">= 2"}', encoding="utf-8")
+    assert [(leak.file, leak.kind) for leak in scan(tmp_path, extremes)] == [
+        ("card.fr.html", "training extreme"),
+        ("notes.json", "training extreme"),
+    ]
