@@ -13,11 +13,10 @@ from threading import Thread
 import pytest
 import uvicorn
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from serving.portal.application import Portal, application
@@ -111,11 +110,12 @@ def _height(browser: webdriver.Chrome) -> int:
 
 def follow(browser: webdriver.Chrome, selector: str) -> None:
     """Click on what leads to another page, and wait for that page."""
-    page = browser.find_element(By.TAG_NAME, "html")
+    browser.execute_script("document.documentElement.dataset.left = 'yes'")
     browser.find_element(By.CSS_SELECTOR, selector).click()
-    wait = WebDriverWait(browser, PATIENCE)
-    wait.until(staleness_of(page))
-    wait.until(lambda _: browser.execute_script("return document.readyState") == "complete")
+    # While one page makes way for the other, whatever is asked of either may fail.
+    wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=[WebDriverException])
+    there = "return document.readyState === 'complete' && !document.documentElement.dataset.left"
+    wait.until(lambda _: browser.execute_script(there))
 
 
 def sign_in(browser: webdriver.Chrome, address: str, name: str, language: str = "fr") -> None:
@@ -285,7 +285,7 @@ def test_it_is_used_with_a_keyboard(browser: webdriver.Chrome, address: str, car
             element.send_keys(Keys.TAB, Keys.ENTER)
             break
     assert "ask-text" in reached
-    wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=[StaleElementReferenceException, NoSuchElementException])
+    wait = WebDriverWait(browser, PATIENCE, ignored_exceptions=[WebDriverException])
     wait.until(lambda _: "Votre question est au dossier" in said_on(browser))
 
 
