@@ -295,6 +295,7 @@ def _compare(
             resamples,
             seed,
             step.named_progress,
+            decision_range=study.decision_range,
             clusters=study.clusters,
             also=_possible(study.also, index, step),
             also_of=() if only else (study.comparator, study.candidate),

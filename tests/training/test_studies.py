@@ -36,6 +36,7 @@ def test_a_study_names_what_it_has(study: Study) -> None:
     assert set(study.rule.models) <= set(names)
     assert study.robustness is not None
     assert set(study.robustness.models) == {study.candidate}
+    assert min(study.decision_range) <= min(study.thresholds) <= max(study.thresholds) <= max(study.decision_range)
     assert set(study.bands) <= set(study.sensitive)
     assert set(study.tolerances) <= set(MEASURES)
     for model in study.models(0):

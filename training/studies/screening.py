@@ -109,6 +109,7 @@ def _study(
         clusters="practice",
         authored=authored,
         setting=SYNTHETIC,
+        decision_range=tuple(percent / 100 for percent in range(5, 81)),
         also=(InternalExternal(by="region", folds=None), InternalExternal(by="period", folds=None)),
         rule=Rule(models=("last_participations", "due_date", *LEARNED)),
         robustness=Robustness(("lightgbm",), refits=20, sizes=LEARNED_FROM),

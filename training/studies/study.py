@@ -15,6 +15,7 @@ from features.feature_set import FeatureSet
 from features.outcome import Outcome
 from training.card import AuthoredFields
 from training.committee import Bilingual
+from training.curves import DECISION_RANGE
 from training.models import RiskModel
 from training.scales import Scale
 from training.splits import InternalExternal, Split
@@ -49,6 +50,8 @@ class Study:
         Groups the audit compares; where a number is one, the bounds it is cut at.
     thresholds
         Risks at which something would be done.
+    decision_range
+        Thresholds of the decision curves: around those at which something would be done.
     tolerances
         By measure, the interval a group's value should lie in.
     splits
@@ -89,6 +92,7 @@ class Study:
     authored: AuthoredFields
     setting: Bilingual
     purpose: str = "research"
+    decision_range: tuple[float, ...] = DECISION_RANGE
     also: tuple[Split, ...] = ()
     rule: Rule = field(default_factory=Rule)
     robustness: Robustness | None = None
@@ -114,6 +118,7 @@ class Study:
             "sensitive": self.sensitive.to_dict(),
             "bands": {name: list(bounds) for name, bounds in self.bands.items()},
             "thresholds": list(self.thresholds),
+            "decision_range": list(self.decision_range),
             "tolerances": {name: list(bounds) for name, bounds in self.tolerances.items()},
             "splits": self.splits.describe(),
             "also": [split.describe() for split in self.also],
