@@ -11,13 +11,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from features.typography import LANGUAGES, Language
+from tests.browser.pages import shown, visit
 from tests.browser.test_card_page import CONTRAST
 from tests.training.test_monitoring import STUDY, report, seen
 from training.monitoring import History, monitoring_page, reference
 
 pytestmark = pytest.mark.browser
-
-OPEN = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +31,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         page = monitoring_page(last, made, history.runs(last.card), language)
         (folder / f"{language}.html").write_text(page, encoding="utf-8")
     return folder
-
-
-def visit(browser: webdriver.Chrome, folder: Path, language: Language, width: int = 1280) -> None:
-    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-    browser.get((folder / f"{language}.html").as_uri())
-    browser.execute_script(OPEN)
-
-
-def shown(browser: webdriver.Chrome) -> list[str]:
-    """Languages whose page is to be seen."""
-    pages = browser.find_elements(By.CSS_SELECTOR, ".page")
-    return [page.get_attribute("lang") or "" for page in pages if page.is_displayed()]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
