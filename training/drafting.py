@@ -69,6 +69,8 @@ class Run:
         What validation, the fairness audit and SHAP say.
     run_id, created_at, demonstration
         MLflow's run, when the card is drawn up, and whether it is a demonstration.
+    replaces
+        Number and card's digest of the registered version before this one.
     """
 
     study: Study
@@ -84,6 +86,7 @@ class Run:
     run_id: str
     created_at: datetime
     demonstration: bool
+    replaces: tuple[str, str] | None = None
 
 
 def draft(run: Run) -> ModelCard:
@@ -114,10 +117,22 @@ def _identity(run: Run) -> Identity:
         created_at=run.created_at,
         demonstration=run.demonstration,
         title=run.study.title,
-        changes=NotApplicable(reason=Bilingual(fr="Première version.", en="First version.")),
+        changes=_changes(run.replaces),
         developer="Vigie contributors",
         contact="SECURITY.md, CONTRIBUTING.md",
         licence="Apache-2.0",
+    )
+
+
+def _changes(replaces: tuple[str, str] | None) -> Bilingual | NotApplicable:
+    if replaces is None:
+        return NotApplicable(reason=Bilingual(fr="Première version.", en="First version."))
+    number, card = replaces
+    return Bilingual(
+        fr=f"Remplace la version {number} du registre (carte {card[:12]}). Ce qui change, et pour qui, est montré par la "
+        "comparaison des deux cartes.",
+        en=f"Replaces version {number} of the registry (card {card[:12]}). What changes, and for whom, is shown by comparing "
+        "the two cards.",
     )
 
 

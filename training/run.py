@@ -230,6 +230,7 @@ def run(
                     run_id=run_id,
                     created_at=datetime.now(UTC).replace(microsecond=0, tzinfo=None),
                     demonstration=demonstration,
+                    replaces=tracking.latest(study),
                 )
             ).final()
             (bundle / "card.json").write_text(drawn_up.to_json(), encoding="utf-8")

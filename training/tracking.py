@@ -175,6 +175,15 @@ def log_figures(figures: Mapping[str, Figure]) -> None:
         mlflow.log_figure(figure, f"figures/{name}.png")
 
 
+def latest(study: Study) -> tuple[str, str] | None:
+    """Return the number and the card's digest of the latest registered version of a study's model; None without one."""
+    versions = MlflowClient().search_model_versions(f"name = 'vigie-{study.name}'")
+    if not versions:
+        return None
+    last = max(versions, key=lambda version: int(version.version))
+    return str(last.version), last.tags.get("vigie.card", "")
+
+
 def register(study: Study, run_id: str, drawn_up: ModelCard, bundle: Path, *, approved: bool) -> None:
     """Log a bundle and register it as a new version of the study's model; the alias ``approved`` follows approval."""
     mlflow.set_tag("vigie.card", drawn_up.digest)

@@ -118,6 +118,9 @@ def test_two_runs_give_the_same_bytes(records, tracking, tmp_path):
     for name in ("evidence", "audit", "explanation"):
         assert (one / f"{name}.json").read_bytes() == (two / f"{name}.json").read_bytes()
     assert not (one / "ledger.jsonl").exists()
+    first, second = (ModelCard.from_json((bundle / "card.json").read_bytes()) for bundle in (one, two))
+    assert first.identity.changes.reason.en == "First version."
+    assert second.identity.changes.en.startswith(f"Replaces version 1 of the registry (card {first.digest[:12]})")
 
 
 def test_a_real_cohort(shared, tracking, tmp_path):
