@@ -94,7 +94,8 @@ class Feature:
         """What it means that nothing is recorded, as it follows from the expression."""
         if self.without_records is None:
             return "never measured"
-        return "negative by absence" if self.is_condition or self.without_records == 0 else "assumed"
+        is_nought = self.without_records == 0 and not isinstance(self.node.type, Category)  # of which 0 is the first
+        return "negative by absence" if self.is_condition or is_nought else "assumed"
 
     @property
     def definition(self) -> str:
@@ -211,21 +212,34 @@ class FeatureSet(Mapping[str, Feature]):
     def of_patient(self, history: History, as_of: datetime) -> pd.DataFrame:
         """Return the features of one patient, from what was known before ``as_of``: one row."""
         values = self.evaluator(history, as_of)
-        return self._frame(np.array([values], dtype=np.float64).T)
+        return self.frame(np.array([values], dtype=np.float64).T)
 
     def of_shard(self, shard: Shard, patients: npt.NDArray[np.object_], as_of: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Return the features of many rows (patient, ``as_of`` in microseconds), in the rows' order."""
-        return self._frame(columnar.evaluate(self.plan, shard, patients, as_of))
+        return self.frame(columnar.evaluate(self.plan, shard, patients, as_of))
 
-    def _frame(self, columns: npt.NDArray[np.float64]) -> pd.DataFrame:
-        """Return columns as a frame: numbers and conditions as floats, categories as categoricals."""
-        names = pd.Index(list(self))
+    @cached_property
+    def _names(self) -> pd.Index[str]:
+        return pd.Index(list(self))
+
+    @cached_property
+    def _categories(self) -> Mapping[str, Category]:
         kinds = {feature.name: feature.node.type for feature in self.values()}
-        if not any(isinstance(kind, Category) for kind in kinds.values()):
-            return pd.DataFrame(columns.T, columns=names, copy=False)
+        return {name: kind for name, kind in kinds.items() if isinstance(kind, Category)}
+
+    def frame(self, columns: npt.NDArray[np.float64]) -> pd.DataFrame:
+        """Return columns as a frame: numbers and conditions as floats, categories as categoricals.
+
+        Parameters
+        ----------
+        columns
+            What either evaluator gives, shape ``(features, rows)``.
+        """
+        if not self._categories:
+            return pd.DataFrame(columns.T, columns=self._names, copy=False)
         data: dict[str, Any] = {}
-        for (name, kind), column in zip(kinds.items(), columns, strict=True):
-            if isinstance(kind, Category):
+        for name, column in zip(self, columns, strict=True):
+            if (kind := self._categories.get(name)) is not None:
                 positions = np.where(np.isnan(column), -1, column).astype(np.int64)
                 data[name] = pd.Categorical.from_codes(positions, categories=pd.Index(kind.names))
             else:

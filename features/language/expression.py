@@ -154,8 +154,8 @@ class Expression:
         """Return whether the value is there; never missing itself."""
         return ~self.missing()
 
-    def default(self, value: Expression | float | bool) -> Expression:
-        """Return the value, or another one where it is missing."""
+    def default(self, value: Expression | float | bool | str) -> Expression:
+        """Return the value, or another one where it is missing; of a state, the name of a category."""
         return when(self.missing()).then(value).otherwise(self)
 
     def where(self, condition: Expression) -> Expression:
@@ -234,7 +234,7 @@ class When:
 
     condition: Expression
 
-    def then(self, value: Expression | float | bool) -> Then:
+    def then(self, value: Expression | float | bool | str) -> Then:
         """Give the value where the condition holds."""
         return Then(self.condition, value)
 
@@ -244,11 +244,14 @@ class Then:
     """``when(condition).then(value)``, waiting for ``.otherwise(...)``."""
 
     condition: Expression
-    value: Expression | float | bool
+    value: Expression | float | bool | str
 
-    def otherwise(self, value: Expression | float | bool) -> Expression:
-        """Give the value where the condition does not hold, and return the expression."""
-        then, other = _node(self.value, "then()"), _node(value, "otherwise()")
+    def otherwise(self, value: Expression | float | bool | str) -> Expression:
+        """Give the value where the condition does not hold, and return the expression.
+
+        The name of a category may stand on one side; the other side says which categories there are.
+        """
+        then, other = _branch(self.value, value, "then()"), _branch(value, self.value, "otherwise()")
         if type(then.type) is not type(other.type) or (isinstance(then.type, Category) and then.type != other.type):
             raise ExpressionError(
                 f"both branches of when() must be of one type; here {then.type} ({text(then)}) and {other.type} "
@@ -277,6 +280,18 @@ def _node(value: object, where: str) -> Node:
             raise ExpressionError(f"{value} is not a constant: use missing() and known() to test for missing values")
         return Constant(value if isinstance(value, bool) else float(value) + 0.0)
     raise ExpressionError(f"{where}: expected an expression, a number or a condition, not {value!r}")
+
+
+def _branch(value: object, beside: object, where: str) -> Node:
+    """Return one side of a choice; the name of a category is one of those that the other side can be."""
+    if not isinstance(value, str):
+        return _node(value, where)
+    kind = beside.type if isinstance(beside, Expression) else None
+    if not isinstance(kind, Category):
+        raise ExpressionError(f"{where}: {value!r} is a category, and the other side, {beside!r}, has none")
+    if value not in kind.names:
+        raise ExpressionError(f"{where}: {value!r} is not one of {', '.join(kind.names)}, the categories of {beside}")
+    return Constant(float(kind.names.index(value)), names=kind.names)
 
 
 def dated(expression: Expression, where: str) -> str:

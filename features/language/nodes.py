@@ -121,10 +121,14 @@ class Age(_Typed):
 
 @dataclass(frozen=True)
 class Constant(_Typed):
-    """A number or a condition that is always the same; None is a missing number."""
+    """A number, a condition or a category that is always the same; None is a missing number.
+
+    Of a category, ``names`` are all that there are and ``value`` is its place among them, as in records of a state.
+    """
 
     value: float | bool | None
     unit: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,8 +228,8 @@ def type_of(node: Node) -> Type:
             return Boolean()
         case Constant(bool()):
             return Boolean()
-        case Constant(_, unit):
-            return Number(unit)
+        case Constant(_, unit, names):
+            return Category(names) if names else Number(unit)
         case Aggregate("count" | "count_days"):
             return Number("1")
         case Aggregate(_, concept) if concept.categories:

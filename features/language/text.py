@@ -43,6 +43,8 @@ def text(node: Node) -> str:
             return _call("followed_by", node, by=by.name, delay=duration(delay))
         case Age():
             return "age()"
+        case Constant(float(place), _, names) if names:
+            return f'"{names[int(place)]}"'
         case Constant(value, unit):
             number = str(value) if value is None or isinstance(value, bool) else f"{value:.15g}"
             return f'quantity({number}, "{unit}")' if unit else number

@@ -103,6 +103,15 @@ WRONG = {
     "years_ago": (lambda: count(HDL).years_ago(), r"latest\(...\) or first"),
     "branches": (lambda: when(exists(HDL)).then(1).otherwise(exists(HDL)), r"one type"),
     "branch units": (lambda: when(exists(HDL)).then(age()).otherwise(latest(HDL)), r"a and mmol/L"),
+    "branches of names": (
+        lambda: when(exists(HDL)).then("yes").otherwise("no"),
+        r"'yes' is a category, and .* has none",
+    ),
+    "default of no category": (lambda: age().default("old"), r"'old' is a category, and the other side, age\(\), has"),
+    "default of another state": (
+        lambda: latest(SMOKING_STATUS).default("often"),
+        r"'often' is not one of never, former, current",
+    ),
     "band edges": (lambda: band(age(), [60, 40]), r"edges must rise"),
     "band labels": (lambda: band(age(), [40, 60], ["young", "old"]), r"2 edges make 3 bands, and there are 2 labels"),
     "band of a condition": (lambda: band(exists(HDL), [1]), r"band\(\) takes numbers"),
@@ -257,6 +266,7 @@ def test_absence_follows_from_the_expression_and_travels():
         counted=count(HDL),
         looked_for=exists(DIABETES),
         assumed=latest(HDL).default(1.2),
+        assumed_state=latest(SEX).default("male"),
     )
     found = {name: (f.absence, f.without_records) for name, f in features.items()}
     assert found == {
@@ -265,6 +275,7 @@ def test_absence_follows_from_the_expression_and_travels():
         "counted": ("negative by absence", 0),
         "looked_for": ("negative by absence", 0),
         "assumed": ("assumed", 1.2),
+        "assumed_state": ("assumed", 0),
     }
     again = FeatureSet.from_json(features.to_json())
     assert again["stated"].stated_absence == "never measured"

@@ -205,6 +205,11 @@ def banded(depth: int) -> st.SearchStrategy[Expression]:
     return st.tuples(numbers(depth), edges).map(lambda t: band(t[0], t[1], labels[len(t[1])]))
 
 
+def defaulted(depth: int) -> st.SearchStrategy[Expression]:
+    """Draw a category that is one by default."""
+    return st.one_of(STATE, banded(depth)).flatmap(lambda e: st.sampled_from(e.type.names).map(e.default))
+
+
 #: For each node, how to draw an expression that has it, of a number or of a condition: ``(numbers, conditions)``. Where
 #: a node is only ever one of the two there is one.
 NODE_STRATEGIES: dict[type[Node], Callable[[int], tuple[st.SearchStrategy[Expression], ...]]] = {
@@ -238,7 +243,9 @@ NODE_STRATEGIES: dict[type[Node], Callable[[int], tuple[st.SearchStrategy[Expres
         ),
     ),
     Is: lambda depth: (
-        st.one_of(STATE, banded(depth)).flatmap(lambda e: st.sampled_from(e.type.names).map(lambda name: e == name)),
+        st.one_of(STATE, banded(depth), defaulted(depth)).flatmap(
+            lambda e: st.sampled_from(e.type.names).map(lambda name: e == name)
+        ),
     ),
     Logic: lambda depth: (
         st.tuples(conditions(depth), conditions(depth), st.sampled_from([operator.and_, operator.or_])).map(

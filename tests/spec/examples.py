@@ -458,11 +458,12 @@ Béa | 2023-01-01 | cholesterol | 5
         """
 `== != < <= > >=` compare, `& | ~` combine (with parentheses). A comparison with a missing value is missing.
 *And* and *or* know what they can: false *and* missing is false, true *or* missing is true. `.known()` and
-`.missing()` are never missing themselves; `.default(x)` fills in; `.where(condition)` keeps a number only where
-a condition holds; `when(...).then(...).otherwise(...)` chooses.
+`.missing()` are never missing themselves; `.default(x)` fills in, a state with one of its names;
+`.where(condition)` keeps a number only where a condition holds; `when(...).then(...).otherwise(...)` chooses.
 """,
         """
 Ada | 2023-01-01 | cholesterol | 6
+Ada | 2023-02-01 | stopped smoking
 Béa | 2020-05-01 | diabetes (E11.9)
 Zoé
 """,
@@ -474,6 +475,7 @@ Zoé
             Example("latest(TOTAL_CHOLESTEROL).known()", (YES, NO, NO)),
             Example("latest(TOTAL_CHOLESTEROL).missing()", (NO, YES, YES)),
             Example("latest(TOTAL_CHOLESTEROL).default(5.2)", (6, 5.2, 5.2)),
+            Example('latest(SMOKING_STATUS).default("never")', ("former", "never", "never")),
             Example("latest(TOTAL_CHOLESTEROL).where(~exists(DIABETES))", (6, MISSING, MISSING)),
             Example("when(exists(DIABETES)).then(2).otherwise(1)", (1, 2, 1), "points, for instance"),
         ),
