@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,6 +28,7 @@ from serving.portal.committee import Committee, NoRoll, NotAllowed, Signer, Stan
 from serving.portal.forms import Form, InvalidForm
 from serving.portal.keys import Members, UnusableMembers
 from serving.portal.rendering import STYLE, render
+from serving.portal.second_factor import Codes
 from serving.portal.sessions import Patience, Session, Sessions
 from serving.portal.shelf import Submitted
 from serving.portal.transparency import published
@@ -81,9 +83,13 @@ DONE: Final[Mapping[str, Bilingual]] = {
         en="Your request to suspend is signed; another member must join it.",
     ),
 }
-WRONG: Final = Bilingual(fr="Nom ou mot de passe incorrect.", en="Wrong name or password.")
-WRONG_PASSWORD: Final = Bilingual(
-    fr="Mot de passe incorrect : rien n’a été signé.", en="Wrong password: nothing was signed."
+WRONG: Final = Bilingual(
+    fr="Nom, mot de passe ou code incorrect. Un code ne sert qu’une fois.",
+    en="Wrong name, password or code. A code serves once only.",
+)
+NOT_SIGNED: Final = Bilingual(
+    fr="Mot de passe ou code incorrect : rien n’a été signé. Un code ne sert qu’une fois : attendez le suivant.",
+    en="Wrong password or code: nothing was signed. A code serves once only: wait for the next one.",
 )
 STALE: Final = Bilingual(
     fr="Ce formulaire est trop ancien ou ne vient pas de ce portail : reconnectez-vous et recommencez.",
@@ -103,15 +109,28 @@ class Portal:
         The members' file, read at each password so that a change counts at once.
     secure
         Whether browsers reach the portal over HTTPS: cookies are then never sent otherwise.
-    sessions, patience
-        Who is signed in, and wrong passwords.
+    sessions, codes, patience
+        Who is signed in, which codes were used, and wrong passwords.
     """
 
     committee: Committee
     members: Path
     secure: bool = False
     sessions: Sessions = field(default_factory=Sessions)
+    codes: Codes = field(default_factory=Codes)
     patience: Patience = field(default_factory=Patience)
+
+    def identify(self, name: str, form: Form) -> tuple[Member, Ed25519PrivateKey] | None:
+        """Return who gave a right password and a right code, with the key that signs; None for anybody else.
+
+        A demonstration's members have no telephone: everybody knows their password, and no code is asked for.
+        """
+        opened = Members.load(self.members).open(name, form.get("password", ""))
+        roll = self.committee.standing().roll
+        if opened is None or roll.member(name) != opened[0]:
+            return None
+        is_right = roll.demonstration or self.codes.accept(name, opened[1], form.get("code", ""))
+        return opened if is_right else None
 
 
 @dataclass(frozen=True)
@@ -335,7 +354,14 @@ def _ask_password(visit: Visit, fault: Bilingual | None = None, status: int = 20
     """Return the page to sign in, with a cookie that its form belongs to."""
     known = visit.request.cookies.get(VISITOR, "")
     asked = replace(visit, cookie=known if len(known) >= 43 else secrets.token_urlsafe(32), session=None)
-    page = asked.page("sign_in.html.j2", "sign-in", status, fault=fault, name=visit.form.get("name", "")[:40])
+    page = asked.page(
+        "sign_in.html.j2",
+        "sign-in",
+        status,
+        fault=fault,
+        name=visit.form.get("name", "")[:40],
+        second_factor=not visit.portal.committee.standing().roll.demonstration,
+    )
     _set_cookie(page, visit.portal, VISITOR, asked.cookie)
     if wait:
         page.headers["retry-after"] = str(round(wait) + 1)
@@ -355,8 +381,8 @@ def _sign_in(visit: Visit) -> Response:
             en=f"Too many wrong passwords: try again in {minutes} min.",
         )
         return _ask_password(visit, fault, 429, wait)
-    opened = Members.load(portal.members).open(name, visit.form.get("password", ""))
-    if opened is None or portal.committee.standing().roll.member(name) != opened[0]:
+    opened = portal.identify(name, visit.form)
+    if opened is None:
         portal.patience.failed(name, visit.address)
         return _ask_password(visit, WRONG, 403)
     portal.patience.succeeded(name, visit.address)
@@ -464,7 +490,7 @@ def _act(visit: Visit) -> Response:
 
 
 def _signing(visit: Visit) -> Signer:
-    """Return who signs, once the password was given again: nobody votes on a screen that was left alone."""
+    """Return who signs, once password and code were given again: nobody votes on a screen that was left alone."""
     name, patience = visit.member.id, visit.portal.patience
     if patience.wait(name, visit.address):
         raise InvalidForm(
@@ -473,9 +499,9 @@ def _signing(visit: Visit) -> Signer:
                 en="Too many wrong passwords: nothing was signed. Try again in a quarter of an hour.",
             )
         )
-    if Members.load(visit.portal.members).open(name, visit.form.get("password", "")) is None:
+    if visit.portal.identify(name, visit.form) is None:
         patience.failed(name, visit.address)
-        raise InvalidForm(WRONG_PASSWORD)
+        raise InvalidForm(NOT_SIGNED)
     return visit.signer()
 
 

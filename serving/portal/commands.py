@@ -16,6 +16,7 @@ from features.typography import LANGUAGES
 from serving import settings
 from serving.portal.keys import Members, SealedMember
 from serving.portal.record import Record
+from serving.portal.second_factor import enrolment
 from serving.portal.shelf import AlreadySubmitted, Shelf
 from training.committee import (
     ROLES,
@@ -51,6 +52,10 @@ DEMONSTRATION_MEMBERS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
 
 class Unusable(Exception):
     """Something given to a command that it can do nothing with: what, and what to do."""
+
+
+class NotSignedIn(Exception):
+    """Somebody who gave a wrong name or password."""
 
 
 def add_to(portal: argparse.ArgumentParser) -> None:
@@ -125,8 +130,12 @@ def _open(given: argparse.Namespace) -> None:
 
     from serving.portal.application import Portal, application
 
-    if not ip_address(given.host).is_loopback and not given.behind_https:
-        raise Unusable(
+    try:
+        alone = ip_address(given.host).is_loopback
+    except ValueError as error:
+        raise settings.InvalidSetting(f"--host is an address such as 127.0.0.1, not {given.host}") from error
+    if not alone and not given.behind_https:
+        raise settings.InvalidSetting(
             f"passwords would cross the network in the clear: listen on 127.0.0.1 behind an HTTPS proxy, not on "
             f"{given.host}, or say --behind-https if the proxy is there"
         )
@@ -179,8 +188,14 @@ def _member(given: argparse.Namespace) -> None:
         added = SealedMember.new(given.name, given.shown, tuple(dict.fromkeys(given.role)), password)
     except ValueError as error:
         raise Unusable(f"this is no member: {_short(error)}") from error
+    key = added.opened(password)
+    assert key is not None, "it was sealed by this password"
     members = Members.load(given.members) if given.members.exists() else Members()
     members.with_member(added).save(given.members)
+    print(
+        f"{given.name} needs a second factor; let an application for one-time codes take this, and show it nobody else:"
+    )
+    print(f"  {enrolment(given.name, key)}")
     print(f"{given.name} has the key {added.member.key_id}; it counts once a roll names it: `portal roll`")
 
 
@@ -206,12 +221,14 @@ def _suspend(given: argparse.Namespace) -> None:
     members, ledger = Members.load(given.members), Ledger(given.ledger)
     roll = roll_in(ledger.verify(settings.trusted_keys(os.environ)))
     if roll is None:
-        raise Unusable("the ledger names no committee")
+        from serving.portal.committee import NoRoll
+
+        raise NoRoll("the ledger names no committee: declare one with `python -m serving portal roll`")
     keys = {}
     for name in dict.fromkeys(given.member):
         opened = members.open(name, _password(name))
         if opened is None:
-            raise Unusable(f"wrong name or password: {name}. Nothing was changed")
+            raise NotSignedIn(f"wrong name or password: {name}. Nothing was changed")
         keys[name] = opened[1]
     now = _now()
     try:

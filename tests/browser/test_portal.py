@@ -20,10 +20,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from serving.portal.application import Portal, application
+from serving.portal.second_factor import Codes
 from serving.portal.transparency import transparency
 from tests.browser.conftest import OPTIONS
 from tests.browser.test_card_page import CONTRAST
-from tests.serving.portal.sitting import PASSWORD, Sitting
+from tests.serving.portal.sitting import PASSWORD, TELEPHONE, Sitting
 from tests.training.cards import said
 
 pytestmark = pytest.mark.browser
@@ -48,7 +49,7 @@ def address(sitting: Sitting) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    app = application(Portal(sitting.committee, sitting.members))
+    app = application(Portal(sitting.committee, sitting.members, codes=Codes(TELEPHONE.clock)))
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", access_log=False, lifespan="off"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
@@ -123,6 +124,7 @@ def sign_in(browser: webdriver.Chrome, address: str, name: str, language: str = 
     browser.get(f"{address}/{language}/sign-in")
     browser.find_element(By.ID, "name").send_keys(name)
     browser.find_element(By.ID, "password").send_keys(PASSWORD)
+    browser.find_element(By.ID, "code").send_keys(TELEPHONE.code(name))
     follow(browser, "main button")
     assert browser.current_url == f"{address}/{language}/cards"
 
@@ -138,6 +140,11 @@ def fill(browser: webdriver.Chrome, **fields: str) -> None:
         else:
             field.clear()
             field.send_keys(value)
+
+
+def signed(act: str, name: str) -> dict[str, str]:
+    """Return what a form is signed with: password and code."""
+    return {f"{act}__password": PASSWORD, f"{act}__code": TELEPHONE.code(name)}
 
 
 def press(browser: webdriver.Chrome, act: str) -> None:
@@ -162,7 +169,7 @@ def test_a_wrong_password_is_told_and_nothing_more(browser: webdriver.Chrome, ad
     assert browser.current_url.endswith(("/fr/transparency", "/en/transparency"))
     browser.get(f"{address}/fr/cards")
     assert browser.current_url == f"{address}/fr/sign-in"
-    fill(browser, name="doctor", password="ce n'est pas le bon")
+    fill(browser, name="doctor", password="ce n'est pas le bon", code="000 000")
     follow(browser, "main button")
     assert "incorrect" in browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
     assert browser.find_element(By.ID, "name").get_attribute("value") == "doctor"
@@ -195,7 +202,11 @@ def test_from_question_to_suspension(browser: webdriver.Chrome, address: str, si
     look(browser, "propose")
     fill(browser, propose__approved_with_conditions="", propose__reasons="Utile, sous surveillance.")
     fill(
-        browser, propose__population="Seulement de 50 à 69 ans", youngest="50", oldest="69", propose__password=PASSWORD
+        browser,
+        propose__population="Seulement de 50 à 69 ans",
+        youngest="50",
+        oldest="69",
+        **signed("propose", "chair"),
     )
     press(browser, "propose")
     said = browser.find_element(By.CSS_SELECTOR, "[role=alert]").text
@@ -205,7 +216,7 @@ def test_from_question_to_suspension(browser: webdriver.Chrome, address: str, si
     browser.get_log("browser")
     look(browser, "fault")
     _date(browser, "propose-valid_until", "2027-03-01")
-    fill(browser, propose__monitoring="Rapport tous les trois mois", propose__password=PASSWORD)
+    fill(browser, propose__monitoring="Rapport tous les trois mois", **signed("propose", "chair"))
     press(browser, "propose")
     assert "Le vote est ouvert" in said_on(browser)
     assert "Le quorum n’est pas atteint" in said_on(browser)
@@ -215,14 +226,14 @@ def test_from_question_to_suspension(browser: webdriver.Chrome, address: str, si
     for name in voters:
         sign_in(browser, address, name)
         open_card(browser, address, card)
-        fill(browser, vote__for="", vote__password=PASSWORD)
+        fill(browser, vote__for="", **signed("vote", name))
         press(browser, "vote")
         assert "Votre vote est enregistré" in said_on(browser)
     sign_in(browser, address, "vice")
     open_card(browser, address, card)
     assert "Le quorum est atteint" in said_on(browser)
     look(browser, "quorum")
-    fill(browser, close__password=PASSWORD)
+    fill(browser, **signed("close", "vice"))
     press(browser, "close")
     assert "La décision est signée" in said_on(browser)
     assert sitting.kind(card) == "approved"
@@ -231,7 +242,7 @@ def test_from_question_to_suspension(browser: webdriver.Chrome, address: str, si
     for name, said in (("lawyer", "un autre membre"), ("patients", "ne répond plus")):
         sign_in(browser, address, name)
         open_card(browser, address, card)
-        fill(browser, suspend__reasons="Plaintes de patients", suspend__password=PASSWORD)
+        fill(browser, suspend__reasons="Plaintes de patients", **signed("suspend", name))
         press(browser, "suspend")
         assert said in browser.find_element(By.CSS_SELECTOR, "[role=status]").text
         look(browser, f"suspension-{name}")

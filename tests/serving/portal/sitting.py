@@ -13,6 +13,7 @@ from features.digests import canonical
 from serving.portal.committee import Committee, Signer
 from serving.portal.keys import Members, SealedMember
 from serving.portal.record import Record
+from serving.portal.second_factor import SECONDS, code
 from serving.portal.shelf import Shelf
 from tests.training import cards
 from training.card import ModelCard
@@ -48,6 +49,23 @@ def signer(name: str) -> Signer:
     opened = members().open(name, PASSWORD)
     assert opened is not None
     return Signer(name, opened[1])
+
+
+class Telephone:
+    """Shows the code of any member, each time that of a later moment; its clock is that of the portal."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def code(self, name: str) -> str:
+        self.now += SECONDS
+        return code(signer(name).key, self.now) if name in SITTING else "000000"
+
+
+TELEPHONE = Telephone()
 
 
 def roll(**changes: object) -> Roll:

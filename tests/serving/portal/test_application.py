@@ -13,8 +13,10 @@ import pytest
 from starlette.types import ASGIApp
 
 from serving.portal.application import Portal, application
+from serving.portal.second_factor import SECONDS, Codes
+from serving.portal.second_factor import code as code_of
 from serving.portal.sessions import IDLE, LONGEST, WINDOW, Patience, Sessions
-from tests.serving.portal.sitting import PASSWORD, ROOT, Sitting, members, roll, signer
+from tests.serving.portal.sitting import PASSWORD, ROOT, TELEPHONE, Sitting, members, roll, signer
 
 SITE = "http://comite.example"
 
@@ -34,8 +36,14 @@ class InProcess(httpx.BaseTransport):
         return asyncio.run(asked())
 
 
-def browser(portal: Portal) -> httpx.Client:
-    return httpx.Client(transport=InProcess(application(portal)), base_url=SITE)
+class Browser(httpx.Client):
+    """Knows who sits before it."""
+
+    member = ""
+
+
+def browser(portal: Portal) -> Browser:
+    return Browser(transport=InProcess(application(portal)), base_url=SITE)
 
 
 class Seconds:
@@ -63,11 +71,17 @@ def card(sitting: Sitting) -> str:
 
 @pytest.fixture
 def portal(sitting: Sitting, seconds: Seconds) -> Portal:
-    return Portal(sitting.committee, sitting.members, sessions=Sessions(seconds), patience=Patience(seconds))
+    return Portal(
+        sitting.committee,
+        sitting.members,
+        codes=Codes(TELEPHONE.clock),
+        sessions=Sessions(seconds),
+        patience=Patience(seconds),
+    )
 
 
 @pytest.fixture
-def client(portal: Portal) -> Iterator[httpx.Client]:
+def client(portal: Portal) -> Iterator[Browser]:
     with browser(portal) as client:
         yield client
 
@@ -78,14 +92,17 @@ def token(page: httpx.Response) -> str:
     return found[1]
 
 
-def sign_in(client: httpx.Client, name: str, password: str = PASSWORD) -> httpx.Response:
+def sign_in(client: Browser, name: str, password: str = PASSWORD, code: str | None = None) -> httpx.Response:
     page = client.get("/fr/sign-in")
-    return client.post("/fr/sign-in", data={"token": token(page), "name": name, "password": password})
+    client.member = name
+    fields = {"name": name, "password": password, "code": TELEPHONE.code(name) if code is None else code}
+    return client.post("/fr/sign-in", data={"token": token(page), **fields})
 
 
-def send(client: httpx.Client, card: str, act: str, **fields: str) -> httpx.Response:
+def send(client: Browser, card: str, act: str, **fields: str) -> httpx.Response:
     page = client.get(f"/fr/cards/{card}")
-    return client.post(f"/fr/cards/{card}", data={"token": token(page), "act": act, **fields})
+    code = TELEPHONE.code(client.member)
+    return client.post(f"/fr/cards/{card}", data={"token": token(page), "act": act, "code": code, **fields})
 
 
 # --- Getting in -------------------------------------------------------------------------------------------
@@ -102,7 +119,7 @@ MEMBERS_ONLY = (
 
 
 @pytest.mark.parametrize("path", MEMBERS_ONLY)
-def test_what_is_for_members_is_for_members(client: httpx.Client, card: str, path: str) -> None:
+def test_what_is_for_members_is_for_members(client: Browser, card: str, path: str) -> None:
     answer = client.get(f"/fr/{path.format(card=card)}")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/fr/sign-in"
@@ -111,7 +128,7 @@ def test_what_is_for_members_is_for_members(client: httpx.Client, card: str, pat
     assert client.get(f"/fr/{path.format(card=card)}").status_code == 200
 
 
-def test_a_cookie_is_for_us_alone(client: httpx.Client, portal: Portal) -> None:
+def test_a_cookie_is_for_us_alone(client: Browser, portal: Portal) -> None:
     answer = sign_in(client, "doctor")
     assert answer.status_code == 303
     (cookie,) = (each for each in answer.headers.get_list("set-cookie") if each.startswith("vigie_member="))
@@ -125,16 +142,49 @@ def test_a_cookie_is_for_us_alone(client: httpx.Client, portal: Portal) -> None:
 
 
 @pytest.mark.parametrize(("name", "password"), [("doctor", "x" * 20), ("nobody", PASSWORD), ("", ""), ("doctor", "")])
-def test_wrong_names_and_passwords_are_told_alike(client: httpx.Client, name: str, password: str) -> None:
+def test_wrong_names_and_passwords_are_told_alike(client: Browser, name: str, password: str) -> None:
     answer = sign_in(client, name, password)
     assert answer.status_code == 403
-    assert "Nom ou mot de passe incorrect" in answer.text
+    assert "Nom, mot de passe ou code incorrect" in answer.text
     assert client.get("/fr/cards").status_code == 303
     if password:
         assert password not in answer.text
 
 
-def test_wrong_passwords_wear_patience_out(client: httpx.Client, seconds: Seconds) -> None:
+@pytest.mark.parametrize("wrong", ["", "12345", "1234567", "abcdef", "000000", "doctor's"])
+def test_a_password_without_its_code_is_not_enough(client: Browser, wrong: str) -> None:
+    assert sign_in(client, "doctor", code=wrong).status_code == 403
+    assert client.get("/fr/cards").status_code == 303
+
+
+def test_a_code_serves_once_and_for_its_member_alone(client: Browser, card: str) -> None:
+    code = TELEPHONE.code("doctor")
+    assert sign_in(client, "lawyer", code=code).status_code == 403
+    assert sign_in(client, "doctor", code=code).status_code == 303
+    answer = send(client, card, "interest", text="Un lien", password=PASSWORD, code=code)
+    assert answer.status_code == 422
+    assert "Un code ne sert qu’une fois" in answer.text
+    client.cookies.clear()
+    assert sign_in(client, "doctor", code=code).status_code == 403
+    assert sign_in(client, "doctor").status_code == 303
+
+
+def test_old_and_early_codes_are_wrong(client: Browser) -> None:
+    late = TELEPHONE.code("doctor")
+    TELEPHONE.now += 2 * SECONDS
+    assert sign_in(client, "doctor", code=late).status_code == 403
+    early = code_of(signer("doctor").key, TELEPHONE.now + 2 * SECONDS)
+    assert sign_in(client, "doctor", code=early).status_code == 403
+
+
+def test_a_demonstration_asks_for_no_code(tmp_path: Path) -> None:
+    made = Sitting.open(tmp_path / "demonstration", demonstration=True)
+    with browser(Portal(made.committee, made.members)) as client:
+        assert 'name="code"' not in client.get("/fr/sign-in").text
+        assert sign_in(client, "doctor", code="").status_code == 303
+
+
+def test_wrong_passwords_wear_patience_out(client: Browser, seconds: Seconds) -> None:
     for _ in range(5):
         assert sign_in(client, "doctor", "x" * 20).status_code == 403
     answer = sign_in(client, "doctor")
@@ -158,7 +208,7 @@ def test_strangers_elsewhere_do_not_lock_a_member_out() -> None:
 
 
 @pytest.mark.parametrize(("idle", "times"), [(IDLE + 1, 1), (IDLE - 1, int(LONGEST / IDLE) + 1)])
-def test_nobody_stays_signed_in_for_ever(client: httpx.Client, seconds: Seconds, idle: float, times: int) -> None:
+def test_nobody_stays_signed_in_for_ever(client: Browser, seconds: Seconds, idle: float, times: int) -> None:
     sign_in(client, "doctor")
     for _ in range(times):
         seconds.now += idle
@@ -166,7 +216,7 @@ def test_nobody_stays_signed_in_for_ever(client: httpx.Client, seconds: Seconds,
     assert last.status_code == 303
 
 
-def test_signing_out_ends_it_on_the_server(client: httpx.Client) -> None:
+def test_signing_out_ends_it_on_the_server(client: Browser) -> None:
     sign_in(client, "doctor")
     cookie = client.cookies["vigie_member"]
     client.post("/fr/sign-out", data={"token": token(client.get("/fr/cards"))})
@@ -174,7 +224,7 @@ def test_signing_out_ends_it_on_the_server(client: httpx.Client) -> None:
     assert client.get("/fr/cards").status_code == 303
 
 
-def test_who_leaves_the_roll_is_out_at_once(client: httpx.Client, sitting: Sitting) -> None:
+def test_who_leaves_the_roll_is_out_at_once(client: Browser, sitting: Sitting) -> None:
     sign_in(client, "researcher")
     left = tuple(each.member for each in members().members if each.member.id != "researcher")
     sitting.committee.ledger.declare(roll(members=left, declared_at=sitting.clock()), ROOT)
@@ -186,14 +236,14 @@ def test_who_leaves_the_roll_is_out_at_once(client: httpx.Client, sitting: Sitti
 
 
 @pytest.mark.parametrize("wrong", ["", "0" * 64, "é" * 64])
-def test_a_form_without_our_token_does_nothing(client: httpx.Client, sitting: Sitting, card: str, wrong: str) -> None:
+def test_a_form_without_our_token_does_nothing(client: Browser, sitting: Sitting, card: str, wrong: str) -> None:
     sign_in(client, "doctor")
     answer = client.post(f"/fr/cards/{card}", data={"token": wrong, "act": "ask", "text": "?"})
     assert answer.status_code == 403
     assert sitting.file(card).questions == {}
 
 
-def test_a_token_is_of_one_session(client: httpx.Client, portal: Portal, sitting: Sitting, card: str) -> None:
+def test_a_token_is_of_one_session(client: Browser, portal: Portal, sitting: Sitting, card: str) -> None:
     sign_in(client, "doctor")
     stolen = token(client.get(f"/fr/cards/{card}"))
     with browser(portal) as other:
@@ -206,7 +256,7 @@ def test_a_token_is_of_one_session(client: httpx.Client, portal: Portal, sitting
     "headers", [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}]
 )
 def test_a_form_of_another_site_does_nothing(
-    client: httpx.Client, sitting: Sitting, card: str, headers: dict[str, str]
+    client: Browser, sitting: Sitting, card: str, headers: dict[str, str]
 ) -> None:
     sign_in(client, "doctor")
     known = token(client.get(f"/fr/cards/{card}"))
@@ -227,12 +277,12 @@ def test_a_form_of_another_site_does_nothing(
         (b'{"token": "a"}', "application/json"),
     ],
 )
-def test_what_is_no_form_of_ours_is_refused(client: httpx.Client, card: str, body: bytes, kind: str) -> None:
+def test_what_is_no_form_of_ours_is_refused(client: Browser, card: str, body: bytes, kind: str) -> None:
     sign_in(client, "doctor")
     assert client.post(f"/fr/cards/{card}", content=body, headers={"content-type": kind}).status_code == 400
 
 
-def test_a_double_submission_is_one_vote(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_a_double_submission_is_one_vote(client: Browser, sitting: Sitting, card: str) -> None:
     motion = sitting.propose(card)
     sign_in(client, "doctor")
     fields = {"motion": motion, "choice": "for", "password": PASSWORD}
@@ -244,7 +294,7 @@ def test_a_double_submission_is_one_vote(client: httpx.Client, sitting: Sitting,
 
 
 @pytest.mark.parametrize("act", ["vote", "close", "abandon", "interest", "suspend", "propose"])
-def test_what_binds_is_signed_with_the_password(client: httpx.Client, sitting: Sitting, card: str, act: str) -> None:
+def test_what_binds_is_signed_with_the_password(client: Browser, sitting: Sitting, card: str, act: str) -> None:
     motion = sitting.propose(card) if act != "propose" else ""
     before = sitting.committee.record.head, sitting.committee.ledger.head
     sign_in(client, "chair")
@@ -255,7 +305,7 @@ def test_what_binds_is_signed_with_the_password(client: httpx.Client, sitting: S
     assert (sitting.committee.record.head, sitting.committee.ledger.head) == before
 
 
-def test_a_form_that_says_too_little_says_everything_that_is_wrong(client: httpx.Client, card: str) -> None:
+def test_a_form_that_says_too_little_says_everything_that_is_wrong(client: Browser, card: str) -> None:
     sign_in(client, "chair")
     answer = send(client, card, "propose", youngest="70", oldest="x", monitoring="Rapport annuel", password=PASSWORD)
     assert answer.status_code == 422
@@ -280,7 +330,7 @@ def test_a_form_that_says_too_little_says_everything_that_is_wrong(client: httpx
     ],
 )
 def test_a_motion_that_cannot_be_is_refused(
-    client: httpx.Client, sitting: Sitting, card: str, fields: dict[str, str], fault: str
+    client: Browser, sitting: Sitting, card: str, fields: dict[str, str], fault: str
 ) -> None:
     sign_in(client, "chair")
     answer = send(client, card, "propose", **({"reasons": "Motif", "password": PASSWORD} | fields))
@@ -289,7 +339,7 @@ def test_a_motion_that_cannot_be_is_refused(
     assert sitting.file(card).poll is None
 
 
-def test_a_clock_set_back_is_told(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_a_clock_set_back_is_told(client: Browser, sitting: Sitting, card: str) -> None:
     sign_in(client, "doctor")
     assert send(client, card, "ask", text="Une question").status_code == 303
     sitting.clock.now -= timedelta(days=1)
@@ -299,7 +349,7 @@ def test_a_clock_set_back_is_told(client: httpx.Client, sitting: Sitting, card: 
     assert "Une autre question</textarea>" in answer.text
 
 
-def test_what_members_write_is_text(client: httpx.Client, card: str) -> None:
+def test_what_members_write_is_text(client: Browser, card: str) -> None:
     sign_in(client, "doctor")
     send(client, card, "ask", text="<script>alert(1)</script> « d'accord »")
     page = client.get(f"/fr/cards/{card}").text
@@ -310,7 +360,7 @@ def test_what_members_write_is_text(client: httpx.Client, card: str) -> None:
 # --- Pages ------------------------------------------------------------------------------------------------
 
 
-def test_no_page_may_run_a_script_or_be_framed(client: httpx.Client, card: str) -> None:
+def test_no_page_may_run_a_script_or_be_framed(client: Browser, card: str) -> None:
     sign_in(client, "doctor")
     paths = ["fr/transparency", "fr/cards", f"fr/cards/{card}", "fr/ledger", "nowhere", "fr/cards/" + "f" * 64]
     for path in paths:
@@ -330,12 +380,12 @@ def test_no_page_may_run_a_script_or_be_framed(client: httpx.Client, card: str) 
 
 
 @pytest.mark.parametrize("path", ["/xx/cards", "/fr/cards/" + "f" * 64, "/fr/nowhere", "/fr/cards/x/card.fr.html"])
-def test_what_is_not_there_is_not_found(client: httpx.Client, path: str) -> None:
+def test_what_is_not_there_is_not_found(client: Browser, path: str) -> None:
     sign_in(client, "doctor")
     assert client.get(path).status_code == 404
 
 
-def test_the_card_is_the_one_that_was_signed_for(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_the_card_is_the_one_that_was_signed_for(client: Browser, sitting: Sitting, card: str) -> None:
     """What is read is made from what the digest covers, not from a page that lies beside it."""
     sign_in(client, "doctor")
     folder = sitting.folder / "cards" / card
@@ -350,12 +400,12 @@ def test_the_card_is_the_one_that_was_signed_for(client: httpx.Client, sitting: 
 
 
 @pytest.mark.parametrize("name", ["card.de.html", "other.fr.html"])
-def test_a_card_has_its_documents_and_no_others(client: httpx.Client, card: str, name: str) -> None:
+def test_a_card_has_its_documents_and_no_others(client: Browser, card: str, name: str) -> None:
     sign_in(client, "doctor")
     assert client.get(f"/fr/cards/{card}/{name}").status_code == 404
 
 
-def test_everybody_reads_what_was_decided_upon(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_everybody_reads_what_was_decided_upon(client: Browser, sitting: Sitting, card: str) -> None:
     pages = [f"/fr/cards/{card}/{name}.fr.html" for name in ("card", "patient")]
     assert [client.get(page).status_code for page in pages] == [303, 303]
     sitting.decide(card)
@@ -364,7 +414,7 @@ def test_everybody_reads_what_was_decided_upon(client: httpx.Client, sitting: Si
     assert client.get(f"/fr/cards/{card}").status_code == 303, "the file itself is the committee's"
 
 
-def test_an_altered_card_is_not_shown(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_an_altered_card_is_not_shown(client: Browser, sitting: Sitting, card: str) -> None:
     path = sitting.folder / "cards" / card / "card.json"
     path.write_text(path.read_text().replace("Texte", "Tekste", 1))
     sign_in(client, "doctor")
@@ -372,7 +422,7 @@ def test_an_altered_card_is_not_shown(client: httpx.Client, sitting: Sitting, ca
     assert card in client.get("/fr/cards").text, "and the list says so"
 
 
-def test_a_ledger_that_cannot_be_trusted_stops_the_portal(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_a_ledger_that_cannot_be_trusted_stops_the_portal(client: Browser, sitting: Sitting, card: str) -> None:
     sitting.decide(card)
     sign_in(client, "doctor")
     path = sitting.committee.ledger.path
@@ -384,7 +434,7 @@ def test_a_ledger_that_cannot_be_trusted_stops_the_portal(client: httpx.Client, 
         assert str(sitting.folder) not in answer.text
 
 
-def test_the_public_page_says_what_was_decided(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_the_public_page_says_what_was_decided(client: Browser, sitting: Sitting, card: str) -> None:
     sitting.committee.ask(signer("doctor"), card, "Une question entre nous")
     sitting.decide(card)
     page = client.get("/fr/transparency").text
@@ -401,7 +451,7 @@ def test_the_public_page_says_what_was_decided(client: httpx.Client, sitting: Si
     assert "Dérive constatée" in page
 
 
-def test_votes_are_not_shown_before_the_end(client: httpx.Client, sitting: Sitting, card: str) -> None:
+def test_votes_are_not_shown_before_the_end(client: Browser, sitting: Sitting, card: str) -> None:
     motion = sitting.propose(card)
     sitting.vote(card, motion, "lawyer", choice="against")
     sign_in(client, "doctor")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.__main__ import MISSING, REFUSED, main
+from serving.__main__ import ALTERED, INVALID, MISSING, REFUSED, USAGE, main
 from serving.settings import ALLOW_DEMONSTRATION, TRUSTED_KEYS
 from tests.serving import bundles, live
 from training.card import ModelCard
@@ -97,7 +97,7 @@ def test_the_kill_switch_needs_neither_portal_nor_record(
     asked = ["suspend", digest, "--reasons", "Dérive"]
     assert portal(*asked, "--member", "b.petit", typed=f"{PASSWORD}\n") == REFUSED, "one member is not enough"
     assert portal(*asked, "--member", "a.martin", typed="wrong password\n") == REFUSED
-    assert portal("suspend", "short", "--reasons", "x", "--member", "a.martin", typed=f"{PASSWORD}\n") == REFUSED
+    assert portal("suspend", "short", "--reasons", "x", "--member", "a.martin", typed=f"{PASSWORD}\n") == INVALID
     assert decisions(ledger.entries()) == ()
     two = ["--member", "b.petit", "--member", "e.noir"]
     assert portal(*asked, *two, typed=f"{PASSWORD}\n{PASSWORD}\n") == 0
@@ -110,12 +110,13 @@ def test_the_kill_switch_needs_neither_portal_nor_record(
 @pytest.mark.parametrize(
     ("arguments", "typed", "code", "said"),
     [
-        (("member", "x", "--shown", "X", "--role", "doctor"), "short\n", REFUSED, "12 characters"),
-        (("member", "X!", "--shown", "X", "--role", "doctor"), f"{PASSWORD}\n", REFUSED, "id"),
+        (("member", "x", "--shown", "X", "--role", "doctor"), "short\n", INVALID, "12 characters"),
+        (("member", "X!", "--shown", "X", "--role", "doctor"), f"{PASSWORD}\n", INVALID, "id"),
         (("roll", "--key", "nowhere", "--committee", "C", "--contact", "c"), "", MISSING, "members.json"),
         (("submit", "nowhere"), "", MISSING, "no bundle"),
         ((), "", MISSING, "members.json"),
-        (("--host", "0.0.0.0"), "", REFUSED, "HTTPS proxy"),
+        (("--host", "0.0.0.0"), "", USAGE, "HTTPS proxy"),
+        (("--host", "elsewhere"), "", USAGE, "an address such as 127.0.0.1"),
     ],
 )
 def test_what_cannot_be_done_is_told(
@@ -130,8 +131,23 @@ def test_a_committee_too_small_for_its_rules_is_refused(
 ) -> None:
     name, shown, _ = SEATS[0]
     assert portal("member", name, "--shown", shown, "--role", "doctor", typed=f"{PASSWORD}\n") == 0
-    assert portal("roll", "--key", str(folder / "root.pem"), "--committee", "C", "--contact", "c") == REFUSED
+    assert portal("roll", "--key", str(folder / "root.pem"), "--committee", "C", "--contact", "c") == INVALID
     assert "1 members who vote are fewer than the quorum of 5" in capsys.readouterr().err
+
+
+def test_what_is_altered_is_told_apart(portal: Portal, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sit(portal, folder)
+    page = ("transparency", "--into", str(folder / "page.html"))
+    ledger, members = folder / "ledger.jsonl", folder / "members.json"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole.replace(b"Comit", b"comit", 1))
+    assert portal(*page) == ALTERED
+    assert "ledger" in capsys.readouterr().err
+    ledger.write_bytes(whole)
+    assert portal(*page) == 0
+    members.chmod(0o644)
+    assert portal() == INVALID
+    assert "chmod 600" in capsys.readouterr().err
 
 
 @pytest.mark.slow
