@@ -1,68 +1,91 @@
-"""What is read rather than asked: the documentation page, the list of models, their cards.
+"""What is read rather than asked: the first page, the list of models, their cards.
 
-The documentation page uses the Swagger files that come with BentoML and nothing from the network; BentoML's own page
-loads a tag manager from the internet, and is replaced.
+The first page tries the service out, as a doctor and as a software would see its answers, and documents it below with
+the Swagger files that come with BentoML. Nothing comes from the network: BentoML's own page, which loads a tag manager
+from the internet, is replaced.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from features.typography import LANGUAGES, Language
+from features.feature_set import Feature
+from features.pages import environment
+from features.typography import LANGUAGES, Language, unit
 from serving.contract import Models, Served, Withheld
 from serving.gate import Admitted
 from serving.hardening import Stopped
 from serving.languages import preferred
 from serving.metrics import MEDIA
-from serving.openapi import TITLE, specification
+from serving.openapi import TITLE, patients, specification
 from serving.replies import desk_of, desks_of
-from serving.scoring import signature
+from serving.scoring import DEMONSTRATION_NOTICE, signature
 from training.card import render
 
-DOCUMENTATION: Final = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="UTF-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{TITLE}</title>
-<link rel="stylesheet" href="static_content/swagger-ui.css">
-<style>body {{ margin: 0 }} .swagger-ui .topbar {{ display: none }} .swagger-ui .info {{ margin: 2em 0 }}
-.swagger-ui .renderedMarkdown code {{ padding: 0 .3em !important; color: inherit !important }}
-.swagger-ui .renderedMarkdown li {{ margin: .3em 0 }}</style>
-<link rel="icon" href="data:,">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="static_content/swagger-ui-bundle.js"></script>
-<script src="static_content/swagger-ui-standalone-preset.js"></script>
-<script src="static_content/swagger-initializer.js"></script>
-</body>
-</html>
-"""
+PAGE: Final = Path(__file__).with_name("page")
+#: Files that the first page is made of, with their types.
+FILES: Final = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "answers.js": "text/javascript",
+    "card.js": "text/javascript",
+    "doors.js": "text/javascript",
+    "elements.js": "text/javascript",
+    "markdown.js": "text/javascript",
+}
 
 
-#: What the page says first where anybody may ask.
-DEVELOPMENT: Final = """<p role="alert"
-style="margin: 0; padding: .8em 1em; background: #8a1c1c; color: #fff; font: bold 1em sans-serif">
-<span lang="fr">MODE DÉVELOPPEMENT\u00a0: personne n’est identifié, tout le monde peut interroger. Pas pour des
-patients.</span> DEVELOPMENT MODE: nobody is identified, anybody may ask. Not for patients.</p>
-"""
+def first_page(request: Request) -> Response:
+    """Answer with the first page, in the language of the address or else the preferred one."""
+    stated = request.url.path.strip("/")
+    language = next((language for language in LANGUAGES if language == stated), None)
+    language = language or preferred(request.headers.get("accept-language"))
+    known = desks_of(request).known()
+    page = environment(PAGE, language).get_template("page.html.j2")
+    return HTMLResponse(
+        page.render(
+            title=TITLE,
+            other=next(each for each in LANGUAGES if each != language),
+            development=request.app.state.guard.is_development,
+            demonstration=any(each.demonstration for each in known) and getattr(DEMONSTRATION_NOTICE, language),
+            units={feature.unit: unit(feature.unit, language) for each in known for feature in _features(each)},
+        )
+    )
 
 
-async def documentation(request: Request) -> Response:
-    """Answer with the documentation page."""
-    warning = DEVELOPMENT if request.app.state.guard.is_development else ""
-    return HTMLResponse(DOCUMENTATION.replace("<body>\n", f"<body>\n{warning}"))
+def _features(admitted: Admitted) -> Iterable[Feature]:
+    return (feature for feature in admitted.artefact.features.values() if feature.unit is not None)
 
 
-async def openapi(request: Request) -> Response:
+def page_file(request: Request) -> Response:
+    """Answer with a file that the first page is made of."""
+    name = request.path_params["file"]
+    if name not in FILES:
+        raise Stopped(404, "not_found", "there is nothing here: see /")
+    return Response(_content(name), media_type=FILES[name])
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (PAGE / name).read_bytes()
+
+
+def example_patients(_: Request) -> Response:
+    """Answer with patients to try the service out with, as each door has them, today."""
+    return JSONResponse(patients())
+
+
+def openapi(request: Request) -> Response:
     """Answer with the OpenAPI description."""
-    return JSONResponse(specification(*desks_of(request).known()))
+    is_development = request.app.state.guard.is_development
+    return JSONResponse(specification(*desks_of(request).known(), development=is_development))
 
 
 async def icon(_: Request) -> Response:
@@ -145,7 +168,10 @@ async def metrics(request: Request) -> Response:
 
 
 ROUTES: Final = (
-    Route("/", documentation),
+    Route("/", first_page),
+    *(Route(f"/{language}", first_page) for language in LANGUAGES),
+    Route("/page/patients.json", example_patients),
+    Route("/page/{file}", page_file),
     Route("/metrics", metrics),
     Route("/docs.json", openapi),
     Route("/favicon.ico", icon),

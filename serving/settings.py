@@ -39,7 +39,11 @@ PUBLIC_ADDRESS: Final = "VIGIE_PUBLIC_ADDRESS"
 """Address by which clients reach the service, such as ``https://vigie.example``: links in answers begin with it."""
 
 ORIGINS: Final = "VIGIE_ORIGINS"
-"""Sites whose pages may ask at the CDS Hooks door, such as ``https://software.example``, separated by blanks."""
+"""Sites whose pages may ask at the CDS Hooks door, such as ``https://software.example``, separated by blanks. Where
+none is named, none may in production, and any in development."""
+
+ANY_SITE: Final = "*"
+"""Among `origins`: pages of any site, and browsers send no credentials with what they ask."""
 
 DATA: Final = "VIGIE_DATA"
 """Folder in which the service keeps what it is told about its cards: no health data. Without it nothing is kept."""
@@ -91,8 +95,10 @@ def ledger(environment: Mapping[str, str]) -> Path | None:
 
 
 def origins(environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the sites whose pages may ask at the CDS Hooks door; none where it is not said."""
+    """Return the sites whose pages may ask at the CDS Hooks door: where it is not said none, in development any."""
     found = environment.get(ORIGINS, "").split()
+    if not found and is_development(environment):
+        return frozenset({ANY_SITE})
     if wrong := [number for number, origin in enumerate(found, 1) if not ADDRESS.fullmatch(origin)]:
         which = ", ".join(map(str, wrong))
         raise InvalidSetting(f"{ORIGINS}: not the address of a site, such as https://software.example: number {which}")

@@ -1,5 +1,5 @@
-// Ask Vigie from JavaScript, with nothing but fetch: in Node.js 18 or later (client.js [address]), or in a browser
-// whose site the service allows (VIGIE_ORIGINS).
+// Ask Vigie from JavaScript, with nothing but fetch: in Node.js 18 or later (client.js [address]). In a browser, pages of
+// sites that the service allows (VIGIE_ORIGINS; any in development) may ask at the CDS Hooks door.
 "use strict";
 
 /** Return what is answered; throw with all faults where nothing is. */
@@ -24,6 +24,15 @@ async function evaluate(vigie, parameters) {
   const [prediction] = found.prediction;
   const risk = `risk: ${prediction.probabilityDecimal.toFixed(1)}%, ${prediction.qualitativeRisk.text}`;
   return [risk, prediction.rationale, `from ${found.basis.length} resources, such as ${found.basis[0].display}`];
+}
+
+/** Return the example's Bundle with all its dates moved alike, so that the day it was asked about is today. */
+function asIfToday(parameters) {
+  const given = (name) => parameters.parameter.find((each) => each.name === name);
+  const midnight = (text) => Date.parse(text.slice(0, 10));
+  const by = midnight(new Date().toISOString()) - midnight(given("as_of").valueDateTime);
+  const moved = (day) => new Date(midnight(day) + by).toISOString().slice(0, 10);
+  return JSON.parse(JSON.stringify(given("bundle").resource).replace(/(?<=")\d{4}-\d\d-\d\d/g, moved));
 }
 
 /** Return lines with the cards that are shown when a patient's file is opened. */
@@ -53,7 +62,7 @@ async function openFile(vigie, bundle) {
 
 if (typeof module !== "undefined") {
   globalThis.crypto ??= require("node:crypto").webcrypto; // Node.js 18
-  module.exports = { ask, evaluate, openFile };
+  module.exports = { ask, asIfToday, evaluate, openFile };
   if (require.main === module) {
     const { readFileSync } = require("node:fs");
     const { join } = require("node:path");
@@ -61,7 +70,7 @@ if (typeof module !== "undefined") {
     const parameters = JSON.parse(readFileSync(join(__dirname, "parameters.json"), "utf8"));
     (async () => {
       console.log((await evaluate(vigie, parameters)).join("\n"));
-      console.log((await openFile(vigie, parameters.parameter[0].resource)).join("\n"));
+      console.log((await openFile(vigie, asIfToday(parameters))).join("\n"));
     })().catch((error) => {
       console.error(error.message);
       process.exit(1);

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import uuid
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -39,6 +41,14 @@ def evaluate(vigie: str, parameters: Any) -> None:
     print(f"from {len(found['basis'])} resources, such as {found['basis'][0]['display']}")
 
 
+def as_if_today(parameters: Any) -> Any:
+    """Return the example's Bundle with all its dates moved alike, so that the day it was asked about is today."""
+    given = {each["name"]: each for each in parameters["parameter"]}
+    by = date.today() - date.fromisoformat(given["as_of"]["valueDateTime"][:10])
+    text = json.dumps(given["bundle"]["resource"])
+    return json.loads(re.sub(r'"(\d{4}-\d\d-\d\d)', lambda day: f'"{date.fromisoformat(day[1]) + by}', text))
+
+
 def open_file(vigie: str, bundle: Any) -> None:
     """Print the cards that are shown when a patient's file is opened."""
     resources = [entry["resource"] for entry in bundle["entry"]]
@@ -65,7 +75,7 @@ def main() -> None:
     vigie = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:3000"
     parameters = json.loads((HERE / "parameters.json").read_text(encoding="utf-8"))
     evaluate(vigie, parameters)
-    open_file(vigie, parameters["parameter"][0]["resource"])
+    open_file(vigie, as_if_today(parameters))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from features.sources.fhir.frames import KNOWN_AT
 from serving.fhir.asking import MEDIA
 from serving.gate import Admitted
 
@@ -22,7 +23,9 @@ ABOUT: Final = (
     "Coverage; Medications that they refer to. Names, identifiers, addresses and texts are not read: leave them out. "
     "Since when the patient is registered with the practice is said by an EpisodeOfCare, or by an Observation with the "
     "code 'registered' of urn:vigie:practice, valueBoolean true and effectiveDateTime the day; 'left' says when the "
-    "patient left."
+    "patient left.\n\nA measurement is an Observation with a valueQuantity whose code is its UCUM unit; a blood "
+    "pressure is a component of a panel (85354-9) or stands alone (8480-6). Whether somebody smokes is the coded "
+    f"answer to an Observation such as 72166-2. A resource was known {KNOWN_AT}."
 )
 
 

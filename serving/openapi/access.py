@@ -41,8 +41,8 @@ SCHEMES: Final = {
 }
 PRACTICE: Final = in_header(
     "Vigie-Practice",
-    "Practice that the request is about; left out, that of the token. Another is refused.",
-    {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+    "Practice that the request is about; left out, that of the token. Another is refused; ignored in development.",
+    {"type": "string"},
 )
 #: Operations that anybody may ask for, in production too.
 OPEN: Final = ("/livez", "/readyz", "/oauth/token", "/.well-known/", "/fhir/.well-known/", "/models/{study}/")
@@ -60,15 +60,19 @@ NEEDED: Final[dict[str, list[str]]] = {
 }
 
 
-def guarded(paths: dict[str, Any]) -> dict[str, Any]:
-    """Return operations with what they need, and what is told to who has it not."""
-    return {path: {method: _guarded(path, told) for method, told in each.items()} for path, each in paths.items()}
+def guarded(paths: dict[str, Any], development: bool) -> dict[str, Any]:
+    """Return operations with what they need, which is nothing in development, and what is told to who has it not."""
+    return {
+        path: {method: _guarded(path, told, development) for method, told in each.items()}
+        for path, each in paths.items()
+    }
 
 
-def _guarded(path: str, operation: Element) -> Element:
+def _guarded(path: str, operation: Element, development: bool) -> Element:
     if path.startswith(OPEN):
         return {**operation, "security": []}
-    security: list[Element] = [{"client": NEEDED.get(path, ["fhir"])}]
+    security: list[Element] = [{}] if development else []
+    security.append({"client": NEEDED.get(path, ["fhir"])})
     if path.startswith("/cds-services"):
         security.append({"hook": []})
     problems = [told["content"] for status, told in operation["responses"].items() if status >= "400"]

@@ -1,16 +1,23 @@
-"""Examples that run as they are: the same woman through every door."""
+"""Examples that run as they are: the same woman through every door.
+
+They are kept at one moment, `AS_OF`; what is shown to be tried is moved to today (`of_today`), births included, so that
+nobody in it grows older and no measurement too old.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
 from features.codes import SYSTEMS
 from serving.contract import ScoreRequest, now
+from training.committee import Bilingual
 
 AS_OF: Final = "2025-03-03T09:00:00+01:00"
+DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(T.*)?")
 
 
 def _record(code: str, happened_at: str, value: float | None = None, unit: str | None = None, **more: Any) -> Any:
@@ -61,6 +68,21 @@ def request_of(example: str) -> ScoreRequest:
     return ScoreRequest.model_validate_json(json.dumps(EXAMPLES[example]["value"]))
 
 
+def of_today(example: Any, today: date | None = None) -> Any:
+    """Return an example with all its dates moved alike, so that the day of `AS_OF` is today."""
+    days = ((today or now().date()) - date.fromisoformat(AS_OF[:10])).days
+    return _moved(example, timedelta(days=days))
+
+
+def _moved(value: Any, by: timedelta) -> Any:
+    if isinstance(value, dict):
+        return {name: _moved(each, by) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_moved(each, by) for each in value]
+    found = DAY.fullmatch(value) if isinstance(value, str) else None
+    return (date.fromisoformat(found[1]) + by).isoformat() + (found[2] or "") if found else value
+
+
 BATCH: Final = {"requests": [example["value"] for example in EXAMPLES.values()]}
 
 # --- The same in FHIR -------------------------------------------------------------------------------------
@@ -73,9 +95,9 @@ _PRESSURE: Final = "LOINC:8480-6"
 _Resource = dict[str, Any]
 
 
-def bundle(example: str = "risk", days: int = 0) -> _Resource:
-    """Return the file of an example as FHIR R4 has it, everything but the birth so many days later."""
-    records: list[_Resource] = EXAMPLES[example]["value"]["records"]
+def bundle(example: str = "risk") -> _Resource:
+    """Return the file of an example as FHIR R4 has it."""
+    records: list[_Resource] = _request(example)["records"]
     codes = {f"{each['system']}:{each['code']}": each["happened_at"] for each in records}
     patient = {
         "resourceType": "Patient",
@@ -83,16 +105,16 @@ def bundle(example: str = "risk", days: int = 0) -> _Resource:
         "gender": "female" if "PRACTICE:female" in codes else "male",
         "birthDate": codes["PRACTICE:birth"],
     }
-    said = [_resource(number, each, days) for number, each in enumerate(records, 1) if each["code"] not in _OF_PATIENT]
+    said = [_resource(number, each) for number, each in enumerate(records, 1) if each["code"] not in _OF_PATIENT]
     return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": each} for each in (patient, *said)]}
 
 
 _OF_PATIENT: Final = ("birth", "female", "male")
 
 
-def _resource(number: int, record: _Resource, days: int) -> _Resource:
+def _resource(number: int, record: _Resource) -> _Resource:
     """Return a record as the resource that says it."""
-    system, code, at = record["system"], record["code"], _later(record["happened_at"], days)
+    system, code, at = record["system"], record["code"], record["happened_at"]
     about = {"id": f"{number}", "subject": {"reference": f"Patient/{_PATIENT}"}}
     if system == "ATC":
         told = {"status": "active", "intent": "order", "authoredOn": at}
@@ -115,13 +137,14 @@ def _resource(number: int, record: _Resource, days: int) -> _Resource:
         }
     observed = {"resourceType": "Observation", **about, "status": "final", "effectiveDateTime": at}
     if "known_at" in record:
-        observed["issued"] = _later(record["known_at"], days)
+        observed["issued"] = record["known_at"]
     if system == "PRACTICE":
         return {**observed, "code": _concept(system, code), "valueBoolean": True}
     if code.startswith("LA"):
         return {**observed, "code": _concept(*_SMOKING.split(":")), "valueCodeableConcept": _concept(system, code)}
-    unit = record["unit"]
-    quantity = {"valueQuantity": {"value": record["value"], "unit": unit, "system": _UCUM, "code": unit}}
+    unit = record.get("unit")
+    coded = {"unit": unit, "system": _UCUM, "code": unit} if unit else {}
+    quantity = {"valueQuantity": {"value": record["value"], **coded}}
     if f"{system}:{code}" == _PRESSURE:
         return {
             **observed,
@@ -133,10 +156,6 @@ def _resource(number: int, record: _Resource, days: int) -> _Resource:
 
 def _concept(system: str, code: str) -> _Resource:
     return {"coding": [{"system": SYSTEMS[system].uri, "code": code}]}
-
-
-def _later(moment: str, days: int) -> str:
-    return (date.fromisoformat(moment[:10]) + timedelta(days=days)).isoformat() + moment[10:]
 
 
 def parameters(example: str = "risk") -> _Resource:
@@ -154,10 +173,9 @@ def parameters(example: str = "risk") -> _Resource:
 # --- The same in CDS Hooks --------------------------------------------------------------------------------
 
 
-def call(templates: Mapping[str, str], example: str = "risk") -> _Resource:
-    """Return what a CDS client sends when the file of an example is opened today."""
-    days = (now().date() - date.fromisoformat(AS_OF[:10])).days
-    resources = [entry["resource"] for entry in bundle(example, days)["entry"]]
+def call(templates: Mapping[str, str], example: str = "risk", today: date | None = None) -> _Resource:
+    """Return what a CDS client sends when the file of an example is opened, today if no other day is given."""
+    resources = [entry["resource"] for entry in of_today(bundle(example), today)["entry"]]
     prefetch: _Resource = {}
     for key, template in templates.items():
         kind = template.partition("?")[0].partition("/")[0]
@@ -173,6 +191,49 @@ def call(templates: Mapping[str, str], example: str = "risk") -> _Resource:
         "context": {"userId": "Practitioner/example", "patientId": _PATIENT},
         "prefetch": prefetch,
     }
+
+
+# --- To be picked on a page -------------------------------------------------------------------------------
+
+_PATIENTS: Final = {
+    "risk": Bilingual(
+        fr="Femme de 62 ans, fumeuse, pression artérielle élevée",
+        en="Woman of 62 who smokes, with a raised blood pressure",
+    ),
+    "abstention": Bilingual(
+        fr="La même, sans mesure récente de la pression artérielle",
+        en="The same woman, without a recent blood pressure",
+    ),
+    "unused": Bilingual(
+        fr="La même, avec des mesures que le service écarte (sans unité, invraisemblable)",
+        en="The same woman, with measurements that are not used (no unit, implausible)",
+    ),
+}
+
+
+def patients(today: date | None = None) -> list[_Resource]:
+    """Return patients to try the service out with, each in both forms, as of today if no other day is given."""
+    return [
+        {
+            "name": name,
+            "fr": title.fr,
+            "en": title.en,
+            "request": of_today(_request(name), today),
+            "bundle": of_today(bundle(name), today),
+        }
+        for name, title in _PATIENTS.items()
+    ]
+
+
+def _request(example: str) -> _Resource:
+    if example in EXAMPLES:
+        found: _Resource = EXAMPLES[example]["value"]
+        return found
+    more = [
+        _record("LOINC:8480-6", "2025-02-24T10:00:00+01:00", 1600, "mm[Hg]"),
+        {"system": "LOINC", "code": "14646-4", "happened_at": "2025-02-24T10:00:00+01:00", "value": 0.5},
+    ]
+    return {"as_of": AS_OF, "records": [*_WOMAN_OF_62, *more]}
 
 
 FEEDBACK: Final = {

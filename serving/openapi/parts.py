@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 Element = dict[str, Any]
@@ -43,14 +43,34 @@ def answer(about: str, schema: Element, examples: Element | None = None, media: 
     return {"description": about, "content": content(schema, examples, (media,))}
 
 
-def refusals(schema: Element, statuses: str, media: str = "application/json") -> Element:
-    """Return the answers that tell a problem, by status; blanks separate the statuses."""
-    return {status: answer(WHY[status], schema, media=media) for status in statuses.split()}
+def refusals(schema: Element, statuses: str, faulty: Element | None = None, media: str = "application/json") -> Element:
+    """Return the answers that tell a problem, by status; blanks separate the statuses.
+
+    Parameters
+    ----------
+    schema
+        Of a problem.
+    statuses
+        Which.
+    faulty
+        Examples of a problem that lists faults, as 422 does.
+    media
+        Type of a problem.
+    """
+    return {
+        status: answer(WHY[status], schema, faulty if status == "422" else None, media) for status in statuses.split()
+    }
 
 
 def in_path(name: str, schema: Element) -> Element:
     """Return a parameter in the address."""
     return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def one_of(name: str, known: Sequence[str], otherwise: str) -> Element:
+    """Return a parameter in the address that is one of some names; where there are none now, any is described."""
+    named: Element = {"enum": list(known)} if known else {}
+    return in_path(name, {"type": "string", **named, "example": known[0] if known else otherwise})
 
 
 def in_header(name: str, about: str, schema: Element) -> Element:

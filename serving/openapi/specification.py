@@ -6,6 +6,7 @@ units, within which limits.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,8 +15,11 @@ from pydantic.json_schema import models_json_schema
 from features.codes import Concept
 from features.typography import LANGUAGES
 from serving.cds_hooks import Call, Feedback
+from serving.cds_hooks.discovery import templates
 from serving.contract import (
+    MOST_RECORDS,
     MOST_REQUESTS,
+    WARNINGS,
     Abstention,
     Answers,
     BatchRequest,
@@ -25,11 +29,14 @@ from serving.contract import (
     ScoreRequest,
     read,
 )
+from serving.fhir.asking import LARGEST
+from serving.fhir.reading import MOST_RESOURCES
 from serving.gate import Admitted
+from serving.hardening import ANSWER_WITHIN, LARGEST_BODY
 from serving.openapi.access import SCHEMES, access_paths, guarded
 from serving.openapi.access import TAG as ACCESS
-from serving.openapi.examples import BATCH, EXAMPLES, request_of
-from serving.openapi.parts import LANGUAGE, Element, answer, body, in_path, refusals
+from serving.openapi.examples import BATCH, EXAMPLES, of_today
+from serving.openapi.parts import LANGUAGE, Element, answer, body, in_path, one_of, refusals
 from serving.openapi.standard import SCHEMAS, TAGS, cds_hooks_paths, fhir_paths
 from serving.scoring import DEMONSTRATION_NOTICE, NOTICE, score
 
@@ -37,33 +44,46 @@ TITLE: Final = "Vigie"
 SUMMARY: Final = "Decision support for primary care: a patient's records in, a risk or an abstention out."
 VERSION: Final = "1"
 
-INTRODUCTION: Final = """
+INTRODUCTION: Final = f"""
 One patient's records in; the risk of the event within the horizon out, or an abstention with its reasons. The doors say
 the same in three ways:
 
 | Door | For whom | In | Out |
 |---|---|---|---|
-| `POST /score/{study}` | software that has its records at hand | the service's own JSON | JSON |
+| `POST /score/{{study}}` | software that has its records at hand | the service's own JSON | JSON |
 | `POST /fhir/RiskAssessment/$evaluate` | software that speaks FHIR R4 | a Bundle | a RiskAssessment |
-| `POST /cds-services/{id}` | software that speaks CDS Hooks | a call with its prefetch | a card |
+| `POST /cds-services/{{id}}` | software that speaks CDS Hooks | a call with its prefetch | a card |
 
-Open an operation below and choose **Try it out**: the examples run as they are.
+Open an operation below and choose **Try it out**: the examples run as they are, and their dates are today's. Which
+codes, units and FHIR resources are read is in the table of `POST /score/{{study}}`.
 
 - Send what the practice's file holds and nothing that identifies the patient: no name, no number, no address.
 - Every record has a system, a code and the moment it happened. A record that reached the file later (a letter, a
   laboratory result) also has `known_at`. Only what happened and was known strictly before `as_of` counts.
 - A measurement without a unit, in a unit its code does not accept, or outside plausible limits is not used; a warning
-  says so.
-- An abstention is an answer (200): `kind` tells `risk` from `abstention`.
-- In the service's own JSON, unknown fields are refused at every level; all faults of a request are listed at once.
+  says so (`warnings`: {", ".join(f"`{code}`" for code in WARNINGS)}; at the FHIR and CDS Hooks doors also `set_aside`).
+- An abstention is an answer (200): `kind` tells `risk` from `abstention`. Show it; asking again changes nothing.
+- In the service's own JSON, unknown fields are refused at every level; all faults of a request are listed at once, by
+  place and code, and never quote what was sent.
+- Limits: {MOST_RECORDS:,} records and {LARGEST_BODY // 1024} kB a patient; {MOST_RESOURCES:,} resources and
+  {LARGEST // 1024**2} MiB a Bundle or call; {MOST_REQUESTS} patients a batch. An answer begins within {ANSWER_WITHIN:g}
+  seconds. After 429 or 503 ask again when `Retry-After` says so.
 - Nothing of a patient is kept or written to a log.
 - In production every request needs a token (`POST /oauth/token`); in development mode none does, and every answer says
   so in the header `Vigie-Mode: development`.
 """
 
 
-def specification(*known: Admitted) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 description of the service, for the models that are served, one a study."""
+def specification(*known: Admitted, development: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 description of the service as it is today.
+
+    Parameters
+    ----------
+    known
+        The models that are served, one a study.
+    development
+        Whether anybody may ask.
+    """
     schemas, definitions = models_json_schema(
         [
             *((model, "validation") for model in (ScoreRequest, BatchRequest, Call, Feedback)),
@@ -92,13 +112,29 @@ def specification(*known: Admitted) -> dict[str, Any]:
                 "/metrics": _metrics(),
                 "/livez": _health("The process answers."),
                 "/readyz": _health("Some approved model may be used now (503 otherwise); /models says which may not."),
-            }
+            },
+            development,
         ),
         "components": {"schemas": {**definitions["$defs"], **SCHEMAS}, "securitySchemes": SCHEMES},
     }
 
 
 Schemas = Mapping[Any, Element]
+
+#: What is told to two faults at once.
+REFUSED: Final[Element] = {
+    "two": {
+        "summary": "Two faults at once",
+        "value": {
+            "code": "invalid",
+            "message": "the request has 2 faults, all of them listed",
+            "faults": [
+                {"where": "records.3.happened_at", "expected": "this field, which is required", "code": "missing"},
+                {"where": "records.5.value", "expected": "a number", "code": "float_type"},
+            ],
+        },
+    }
+}
 
 
 def _score_paths(known: Sequence[Admitted], of: Schemas) -> dict[str, Any]:
@@ -112,9 +148,9 @@ def _score_paths(known: Sequence[Admitted], of: Schemas) -> dict[str, Any]:
             "mapping": {"risk": of[Risk]["$ref"], "abstention": of[Abstention]["$ref"]},
         },
     }
-    batch = {"two": {"summary": "Both examples at once", "value": BATCH}}
-    told = refusals(of[Problem], "400 404 413 415 422 500 503")
-    asked = body(of[ScoreRequest], EXAMPLES)
+    batch = {"two": {"summary": "Both examples at once", "value": of_today(BATCH)}}
+    told = refusals(of[Problem], "400 404 413 415 422 500 503", REFUSED)
+    asked = body(of[ScoreRequest], of_today(EXAMPLES))
     read_by = "\n\n".join(f"## {each.artefact.study}\n\n{_what_is_read(each)}" for each in known)
     return {
         "/score": {
@@ -207,7 +243,10 @@ def _answers(admitted: Admitted | None) -> dict[str, Any]:
     """Return what the model that is served answers to the examples."""
     if admitted is None:
         return {}
-    readings = {name: read(request_of(name), admitted.concepts) for name in EXAMPLES}
+    requests = {name: json.dumps(example["value"]) for name, example in of_today(EXAMPLES).items()}
+    readings = {
+        name: read(ScoreRequest.model_validate_json(text), admitted.concepts) for name, text in requests.items()
+    }
     return {
         name: {
             "summary": EXAMPLES[name]["summary"],
@@ -230,8 +269,7 @@ def _metrics() -> dict[str, Any]:
 
 def _study(known: Sequence[Admitted]) -> Element:
     """Return the parameter that names a study."""
-    studies = [admitted.artefact.study for admitted in known] or ["cardiovascular"]
-    return in_path("study", {"type": "string", "examples": studies, "example": studies[0]})
+    return one_of("study", [admitted.artefact.study for admitted in known], "cardiovascular")
 
 
 def _introduction(known: Sequence[Admitted]) -> str:
@@ -267,8 +305,8 @@ def _what_is_read(admitted: Admitted | None) -> str:
             "These records are read; others may be sent and change nothing. In CIM10, ATC and PRACTICE a code stands "
             "for those that begin with it.",
             "",
-            "| What | Codes | Unit (others accepted) | Believed from–to |",
-            "|---|---|---|---|",
+            "| What | Codes | Unit (others accepted) | Believed from–to | In FHIR |",
+            "|---|---|---|---|---|",
             *map(_line, admitted.concepts),
         ]
     )
@@ -282,4 +320,12 @@ def _line(concept: Concept) -> str:
     others = ", ".join(f"`{unit}`" for unit, _ in concept.conversions)
     unit = f"`{concept.unit}`{f' ({others})' if others else ''}" if concept.unit else ""
     limits = f"{concept.plausible[0]:g}–{concept.plausible[1]:g}" if concept.plausible else ""
-    return f"| {concept.en} | {codes} | {unit} | {limits} |"
+    return f"| {concept.en} | {codes} | {unit} | {limits} | {_resources(concept)} |"
+
+
+def _resources(concept: Concept) -> str:
+    """Return the FHIR resources that may say a concept: those that the CDS Hooks door asks for."""
+    if concept.unit is not None:
+        return "Observation"
+    queries = {key: query for key, query in templates([concept]).items() if key != "patient"}
+    return ", ".join(dict.fromkeys(query.partition("?")[0] for query in queries.values())) or "Patient"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from features.typography import LANGUAGES
 from serving import fhir
 from serving.cds_hooks import services
 from serving.cds_hooks.cards import ALL_REASONS
 from serving.cds_hooks.discovery import USAGE, service_id, templates
+from serving.contract import Fault, Problem
 from serving.fhir.metadata import ABOUT, OPERATION
 from serving.gate import Admitted
-from serving.openapi.examples import FEEDBACK, bundle, call, parameters
-from serving.openapi.parts import LANGUAGE, Element, answer, body, in_path, refusals
+from serving.openapi.examples import FEEDBACK, bundle, call, of_today, parameters
+from serving.openapi.parts import LANGUAGE, Element, answer, body, one_of, refusals
 
 FHIR: Final = "FHIR R4"
 CDS_HOOKS: Final = "CDS Hooks"
@@ -23,17 +26,29 @@ TAGS: Final = (
 HOOK_REFUSALS: Final = "400 413 415 422 500"
 
 
+def _parameter(name: str, **value: Element) -> Element:
+    """Return one of the Parameters: its name and its value, and nothing else."""
+    return {
+        "type": "object",
+        "required": ["name", *value],
+        "properties": {"name": {"const": name}, "id": {}, **value},
+        "additionalProperties": False,
+    }
+
+
 def _resource(kind: str, about: str, **properties: Any) -> Element:
     return {
         "type": "object",
         "description": about,
         "required": [
             "resourceType",
-            *(name for name in ("status", "issue", "parameter", "entry") if name in properties),
+            *(name for name in ("type", "status", "issue", "parameter", "entry") if name in properties),
         ],
         "properties": {"resourceType": {"const": kind}, **properties},
     }
 
+
+_MOMENT: Final = [{"format": "date-time"}, {"format": "date"}]
 
 SCHEMAS: Final = {
     "Bundle": _resource(
@@ -44,22 +59,26 @@ SCHEMAS: Final = {
     ),
     "Parameters": _resource(
         "Parameters",
-        "A Bundle and what else is asked: bundle, study, as_of, language.",
+        "A Bundle and what else is asked, each once: bundle, study, as_of, language.",
         parameter={
             "type": "array",
             "minItems": 1,
+            "maxItems": len(fhir.asking.VALUES),
             "items": {
-                "type": "object",
-                "required": ["name"],
-                "properties": {
-                    "name": {"enum": list(fhir.asking.VALUES)},
-                    "resource": {"$ref": "#/components/schemas/Bundle"},
-                    "valueCode": {"type": "string"},
-                    "valueDateTime": {"type": "string"},
-                },
+                "oneOf": [
+                    _parameter("bundle", resource={"$ref": "#/components/schemas/Bundle"}),
+                    _parameter("study", valueCode={"type": "string"}),
+                    _parameter("as_of", valueDateTime={"type": "string", "anyOf": _MOMENT}),
+                    _parameter("language", valueCode={"enum": list(LANGUAGES)}),
+                ]
             },
+            "contains": {"required": ["name"], "properties": {"name": {"const": "bundle"}}},
         },
-    ),
+        id={},
+        meta={},
+        language={},
+    )
+    | {"additionalProperties": False},
     "RiskAssessment": _resource(
         "RiskAssessment",
         "A risk (status final, one prediction, its probabilityDecimal a percentage), or an abstention (cancelled).",
@@ -130,12 +149,18 @@ SCHEMAS: Final = {
 }
 
 
+def _two(*faults: Fault) -> Element:
+    """Return an example of a refusal that lists two faults."""
+    problem = Problem(code="invalid", message="the request has 2 faults, all of them listed", faults=faults)
+    return {"two": {"summary": "Two faults at once", "value": json.loads(fhir.operation_outcome(problem))}}
+
+
 def _schema(name: str) -> Element:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _told(statuses: str, media: str = fhir.FHIR_JSON) -> Element:
-    return refusals(_schema("OperationOutcome"), statuses, media)
+def _told(statuses: str, media: str = fhir.FHIR_JSON, faulty: Element | None = None) -> Element:
+    return refusals(_schema("OperationOutcome"), statuses, faulty, media)
 
 
 def fhir_paths() -> dict[str, Any]:
@@ -143,11 +168,18 @@ def fhir_paths() -> dict[str, Any]:
     asked = {
         "parameters": {
             "summary": "A Bundle, at a moment, in English: a risk",
-            "value": parameters(),
+            "value": of_today(parameters()),
         },
-        "bundle": {"summary": "A Bundle alone, as of now, in the language of the headers", "value": bundle()},
-        "abstention": {"summary": "Without a recent blood pressure: an abstention", "value": parameters("abstention")},
+        "bundle": {"summary": "A Bundle alone, as of now, in the language of the headers", "value": of_today(bundle())},
+        "abstention": {
+            "summary": "Without a recent blood pressure: an abstention",
+            "value": of_today(parameters("abstention")),
+        },
     }
+    wrong = _two(
+        Fault(where="Parameters.parameter[1].valueDateTime", expected="a date or a date-time", code="moment"),
+        Fault(where="Parameters.parameter[2].valueCode", expected="fr or en", code="language"),
+    )
     either = {"oneOf": [_schema("Parameters"), _schema("Bundle")]}
     return {
         "/fhir/RiskAssessment/$evaluate": {
@@ -160,7 +192,7 @@ def fhir_paths() -> dict[str, Any]:
                 "requestBody": body(either, asked, fhir.MEDIA),
                 "responses": {
                     "200": answer("A risk, or an abstention.", _schema("RiskAssessment"), media=fhir.FHIR_JSON),
-                    **_told("400 404 406 413 415 422 500 503"),
+                    **_told("400 404 406 413 415 422 500 503", faulty=wrong),
                 },
             }
         },
@@ -199,7 +231,7 @@ def cds_hooks_paths(known: Sequence[Admitted], called: Element, feedback: Elemen
     called, feedback
         Schemas of a call and of feedback.
     """
-    wanted = templates(known[0].concepts) if known else {}
+    wanted = {key: asked for each in known for key, asked in templates(each.concepts).items()}
     calls = {
         "risk": {"summary": "The woman of 62: a card with her risk", "value": call(wanted)},
         "abstention": {
@@ -207,8 +239,11 @@ def cds_hooks_paths(known: Sequence[Admitted], called: Element, feedback: Elemen
             "value": call(wanted, "abstention"),
         },
     }
-    study = known[0].artefact.study if known else "cardiovascular"
-    service = in_path("id", {"type": "string", "example": service_id(study)})
+    service = one_of("id", [service_id(each.artefact.study) for each in known], service_id("cardiovascular"))
+    wrong = _two(
+        Fault(where="hookInstance", expected="a UUID", code="uuid"),
+        Fault(where="context.patientId", expected="this field, which is required", code="missing"),
+    )
     found = {"services": {"summary": "What is served", "value": {"services": services(known)}}}
     return {
         "/cds-services": {
@@ -229,7 +264,7 @@ def cds_hooks_paths(known: Sequence[Admitted], called: Element, feedback: Elemen
                 "requestBody": body(called, calls if wanted else None),
                 "responses": {
                     "200": answer("A card.", _schema("Cards")),
-                    **_told(f"404 412 {HOOK_REFUSALS}", "application/json"),
+                    **_told(f"404 412 {HOOK_REFUSALS}", "application/json", wrong),
                 },
             }
         },
@@ -241,7 +276,7 @@ def cds_hooks_paths(known: Sequence[Admitted], called: Element, feedback: Elemen
                 "description": "Kept without comments and without anything about the patient or the user.",
                 "parameters": [service],
                 "requestBody": body(
-                    feedback, {"overridden": {"summary": "A card that was set aside", "value": FEEDBACK}}
+                    feedback, {"overridden": {"summary": "A card that was set aside", "value": of_today(FEEDBACK)}}
                 ),
                 "responses": {
                     "200": {"description": "It was kept."},

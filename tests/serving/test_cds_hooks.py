@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import re
-from datetime import date, datetime, timedelta
+import runpy
+import shutil
+import subprocess
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving import cds_hooks, fhir
+from serving import cds_hooks, contract, doors, fhir
 from serving.__main__ import main
 from serving.cds_hooks.asking import Call, file_of
 from serving.cds_hooks.cards import LONGEST_SUMMARY, OVERRIDE_REASONS, card
@@ -23,8 +26,11 @@ from serving.contract import Risk, now
 from serving.desk import Desk
 from serving.desks import Desks
 from serving.hardening import Stopped
+from serving.openapi import EXAMPLES, examples, specification
 from serving.refusals import Suspended
 from serving.scoring import score
+from serving.settings import ANY_SITE
+from tests.conftest import REPOSITORY
 from tests.serving import files
 from tests.serving.conftest import HOME, ORIGIN
 
@@ -427,7 +433,91 @@ def test_whatever_is_sent_is_answered_or_refused(asked, body, key, value):
     assert asked.post(SERVICE, json=sent).status_code in (200, 412, 422)
 
 
+# --- Examples, as years go by ------------------------------------------------------------------------------
+
+LATER = [date(2027, 3, 1), date(2032, 2, 29), date(2061, 7, 14)]
+
+
+@pytest.mark.parametrize("today", LATER)
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_example_of_a_call_does_not_grow_old(current, wanted, today, example):
+    moment = datetime.combine(today, time(12))
+    sent = examples.call(wanted, example, today)
+    bundle = file_of(Call.model_validate_json(json.dumps(sent)), wanted)
+    answer = score(current, fhir.read(bundle, current.concepts, moment, moment).reading.history, moment)
+    assert answer.kind == example
+    if isinstance(answer, Risk):
+        (age,) = (each.value for each in answer.inputs if each.feature == "age")
+        assert int(age) == 62
+
+
+@pytest.mark.parametrize("today", LATER)
+def test_examples_of_the_documentation_are_answered_the_same_whatever_day_it_is(asked, current, monkeypatch, today):
+    def answers() -> list[Any]:
+        paths = specification(current)["paths"]
+        kinds = {"/score/{study}": "json", "/fhir/RiskAssessment/$evaluate": "fhir+json", "/cds-services/{id}": "json"}
+        found = []
+        for path, kind in kinds.items():
+            content = paths[path]["post"]["requestBody"]["content"][f"application/{kind}"]
+            place = path.format(study="cardiovascular", id="vigie-cardiovascular")
+            for name, example in content["examples"].items():
+                told = asked.post(place, json=example["value"], headers={"accept-language": "en"}).json()
+                shown = told["cards"][0]["summary"] if "cards" in told else told.get("status", told.get("kind"))
+                figure = told.get("prediction", [{}])[0].get("probabilityDecimal", told.get("risk"))
+                found.append((path, name, shown, figure and round(figure, 2)))
+        return found
+
+    now_ = answers()
+    assert len({shown for _, _, shown, _ in now_}) >= 6, "risks and abstentions, at each door"
+    moment = datetime.combine(today, time(12))
+    for module in (contract, doors, examples):
+        monkeypatch.setattr(module, "now", lambda: moment)
+    assert answers() == now_
+
+
+@pytest.mark.parametrize("today", LATER)
+def test_clients_open_a_file_that_does_not_grow_old(current, wanted, monkeypatch, today):
+    """The file is stored with fixed dates; clients move them, as they would not have to with a real one."""
+    folder = REPOSITORY / "serving" / "examples"
+    client = runpy.run_path(str(folder / "client.py"))
+    clock = type("Clock", (date,), {"today": classmethod(lambda _: today)})
+    client["as_if_today"].__globals__["date"] = clock
+    moved = [client["as_if_today"](json.loads((folder / "parameters.json").read_text()))]
+    if shutil.which("node"):
+        script = (
+            "const RealDate = Date; globalThis.Date = class extends RealDate {"
+            " constructor(...given) { super(...(given.length ? given : [process.argv[1]])); } };"
+            "const { asIfToday } = require(process.argv[2]);"
+            "console.log(JSON.stringify(asIfToday(JSON.parse(require('fs').readFileSync(process.argv[3])))))"
+        )
+        given = [today.isoformat(), str(folder / "client.js"), str(folder / "parameters.json")]
+        ran = subprocess.run(["node", "-e", script, *given], capture_output=True, text=True, check=True)
+        moved.append(json.loads(ran.stdout))
+    moment = datetime.combine(today, time(12))
+    for bundle in moved:
+        assert bundle == moved[0]
+        answer = score(current, fhir.read(bundle, current.concepts, moment, moment).reading.history, moment)
+        assert isinstance(answer, Risk)
+
+
 # --- Pages of other sites ---------------------------------------------------------------------------------
+
+
+def test_pages_of_any_site_may_ask_where_any_may(asked, body):
+    asked.wall.origins = frozenset({ANY_SITE})
+    for origin in ("https://elsewhere.example", "null"):
+        ask = {"origin": origin, "access-control-request-method": "POST"}
+        assert asked.options(SERVICE, headers=ask).headers["access-control-allow-origin"] == "*"
+        answer = asked.post(SERVICE, json=body, headers={"origin": origin})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+        assert "access-control-allow-credentials" not in answer.headers
+        assert "access-control-allow-origin" not in asked.get("/models", headers={"origin": origin}).headers
+    assert "access-control-allow-origin" not in asked.get("/cds-services").headers, "nobody asked"
+
+
+def test_an_address_that_is_no_address_is_told_like_any_other(asked):
+    answer = asked.post("/cds-services/%0Avigie", json={})
+    assert (answer.status_code, answer.json()["resourceType"]) == (404, "OperationOutcome")
 
 
 def test_pages_of_allowed_sites_may_ask(asked, body):

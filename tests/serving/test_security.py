@@ -73,6 +73,9 @@ OPEN = {
 }
 UNDOCUMENTED = (
     "/",
+    "/fr",
+    "/page/page.js",
+    "/page/patients.json",
     "/docs.json",
     "/schema.json",
     "/static_content/swagger-ui.css",
@@ -583,7 +586,8 @@ def test_sec_11_no_address_in_a_request_is_asked(production, offline, asking):
 
 def test_sec_12_in_production_documentation_is_closed_and_every_answer_hardened(open_production):
     production = open_production((NORTH, {"scopes": ["fhir"]}), (SOUTH, {}))
-    for path in ("/", "/docs.json", "/schema.json", "/static_content/swagger-ui.css", "/metrics"):
+    pages = ("/", "/en", "/page/page.js", "/page/patients.json", "/static_content/swagger-ui.css")
+    for path in (*pages, "/docs.json", "/schema.json", "/metrics"):
         assert production.asked.get(path).status_code == 401
         assert production.asked.get(path, headers=production.bearer(NORTH)).status_code == 403
     page = production.asked.get("/", headers=production.bearer(SOUTH))
@@ -633,7 +637,8 @@ def test_sec_12_development_says_loudly_what_it_is(asked):
 
 
 def test_sec_13_every_route_is_described_and_every_answer_names_its_versions(production, asking):
-    described = set(specification()["paths"]) | {"/", "/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
+    pages = {"/", "/fr", "/en", "/page/{file}", "/page/patients.json"}
+    described = set(specification()["paths"]) | pages | {"/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
     assert {route.path for route in production.asked.inner.routes} <= described
     for path, operations in specification()["paths"].items():
         for told in operations.values():

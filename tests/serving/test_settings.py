@@ -8,7 +8,10 @@ from serving.__main__ import main
 from serving.refusals import KeysUnusable
 from serving.settings import (
     ALLOW_DEMONSTRATION,
+    ANY_SITE,
+    CLIENTS,
     DATA,
+    DEVELOPMENT,
     ORIGINS,
     PUBLIC_ADDRESS,
     TRUSTED_KEYS,
@@ -56,6 +59,13 @@ def test_sites_are_named_one_by_one():
     for wrong in ("*", "null", "https://software.example/", "https://*.example", "software.example", "https://a b"):
         with pytest.raises(InvalidSetting, match=ORIGINS):
             origins({ORIGINS: f"https://software.example {wrong}"})
+
+
+def test_pages_of_any_site_may_ask_in_development_unless_some_are_named():
+    for development in ({DEVELOPMENT: "1"}, {ALLOW_DEMONSTRATION: "1"}):
+        assert origins(development) == {ANY_SITE}
+        assert origins(development | {ORIGINS: "https://software.example"}) == {"https://software.example"}
+    assert origins({ALLOW_DEMONSTRATION: "1", CLIENTS: "clients.toml"}) == frozenset(), "a demonstration in production"
 
 
 def test_the_public_address_is_an_address():
