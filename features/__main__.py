@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
 from features.check import UnreadableManifest
-from features.commands import DAMAGED, EXIT_CODES, INVALID, MISSING, OK, say
+from features.commands import DAMAGED, INVALID, MISSING, OK, Parser, say, taught
 from features.commands.deliveries import add_export, add_ingest
 from features.commands.frames import add_build, add_describe
 from features.commands.population import add_synthesise
@@ -42,11 +41,18 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m features",
         description="Records of practices, each with when it happened and when it became known, and features of them.",
-        epilog=EXIT_CODES,
+        epilog=taught(
+            "python -m features synthesise --patients 2000 --into records",
+            "python -m features check records",
+            "python -m features profile records --out profile.html",
+            "python -m features build --features cardiovascular --store records --landmarks 2020-01-01 "
+            "--out made.parquet",
+            "python -m features ingest --help",
+        ),
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     add_synthesise(commands.add_parser("synthesise", help="make a synthetic population whose hazards are known"))

@@ -71,7 +71,11 @@ def normalise(code: str, value: float | None, unit: str | None, concepts: Iterab
     A value whose unit is missing or cannot be converted, or which is outside the plausible range, gets a fault; a code
     that belongs to no measured concept is left as it is.
     """
-    concept = measured(concepts, code)
+    return believed(measured(concepts, code), value, unit)
+
+
+def believed(concept: Concept | None, value: float | None, unit: str | None) -> Normalised:
+    """Return what `normalise` does of a code's value, given the concept that measures it, None if there is none."""
     if concept is None or value is None:
         return Normalised(value, unit)
     converted = concept.convert(value, unit)

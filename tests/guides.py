@@ -33,7 +33,8 @@ from tests.conftest import REPOSITORY
 PAGES = REPOSITORY / "docs" / "guides"
 COPIED = (
     *("features", "training", "serving", "tests", "docs", "deploy"),
-    *("pyproject.toml", "requirements.lock", "Makefile", "MLproject", "README.md", "LICENSE", "NOTICE"),
+    *("pyproject.toml", "requirements.lock", "requirements-serve.lock", "Makefile", "MLproject"),
+    *("README.md", "LICENSE", "NOTICE"),
 )
 #: Everything guides share is made by this line, once.
 DEMONSTRATION = "python -m training train --patients 1500 --resamples 5 --demonstration"

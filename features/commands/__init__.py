@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from features.records import Records
 
@@ -17,6 +18,33 @@ EXIT_CODES: Final = (
     f"exit codes: {OK} done, {USAGE} usage, {INVALID} invalid input, {MISSING} a store or file missing or there "
     f"already, {DAMAGED} a damaged store"
 )
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help, and that of its commands, leaves lines to copy as they are."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"formatter_class": _Help, **options})
+
+
+class _Help(argparse.HelpFormatter):
+    """Wraps each paragraph by itself, and no line that is indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        return "\n".join(line if line.startswith(" ") else fill(line, width, indent) for line in text.splitlines())
+
+
+def taught(*examples: str, codes: str = EXIT_CODES) -> str:
+    """Return what a command's help ends with: what to type, to be copied, and what its exit code says."""
+    return "\n".join(
+        ["example:" if len(examples) == 1 else "examples:", *(f"  {each}" for each in examples), "", codes]
+    )
+
+
+def print_json(value: object) -> None:
+    """Print something for a program to read; NaN has no place in it."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def say(line: str) -> None:

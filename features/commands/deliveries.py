@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from features.commands import EXIT_CODES, OK, USAGE, Pace, done, moment, number_from_one, say, steps
+from features.commands import OK, USAGE, Pace, done, moment, number_from_one, say, steps, taught
 from features.ingest import Taken, ingest
 from features.privacy import Objections
 from features.purpose import PURPOSES, Mandate, RefusedPurpose, log_export
@@ -44,9 +44,10 @@ def add_ingest(parser: argparse.ArgumentParser) -> None:
         "Take a delivery into a store of records, made if it is not there. A bad row is set aside with its reason and "
         "stops nothing; a delivery that cannot be understood never touches the store; sent again it changes nothing."
     )
-    parser.epilog = (
-        "example: python -m features ingest --source omop --from export/ --into records --key secrets/pseudonyms.key "
-        f"--delivered 2026-03-01. {EXIT_CODES}"
+    parser.epilog = taught(
+        "python -m features ingest --source omop --from export --into records --key pseudonyms.key",
+        "python -m features ingest --source tables --mapping export.toml --from export --into records "
+        "--key pseudonyms.key --delivered 2026-03-01",
     )
     parser.add_argument(
         "--source", choices=sorted({*SOURCES, TABLES, *COHORTS}), required=True, help="what is delivered"
@@ -81,9 +82,9 @@ def add_export(parser: argparse.ArgumentParser) -> None:
         "set can be handed on without it. What a format cannot carry is said, with how many records it is true of. "
         "Interrupted, it leaves nothing."
     )
-    parser.epilog = (
-        "example: python -m features export records --as omop --into omop --name cabinets-2026 --purpose research "
-        f"--reference CSE-2026-014. {EXIT_CODES}"
+    parser.epilog = taught(
+        "python -m features export records --as omop --into omop --name cabinets-2026 --purpose research "
+        "--reference CSE-2026-014"
     )
     parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store")
     parser.add_argument("--as", dest="form", choices=sorted(WRITERS), default="meds", help="format (default: meds)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from features.build import ENGINES, build, describe, feature_sets
-from features.commands import EXIT_CODES, OK, USAGE, moment, say, steps
+from features.build import ENGINES, build, describe, feature_set, feature_sets
+from features.commands import OK, USAGE, moment, print_json, say, steps, taught
 from features.records import Records
 
 
@@ -16,9 +16,11 @@ def add_build(parser: argparse.ArgumentParser) -> None:
         "Write features to a Parquet file, one row a landmark. What was computed is kept: run again it is read back, "
         "interrupted it goes on, and after a new delivery only what changed is computed."
     )
-    parser.epilog = (
-        "example: python -m features build --features cardiovascular --store records --landmarks 2024-01-01 --out "
-        f"features.parquet. {EXIT_CODES}"
+    parser.epilog = taught(
+        "python -m features build --features cardiovascular --store records --landmarks 2024-01-01 "
+        "--out features.parquet",
+        "python -m features build --features cardiovascular --store records --index rows.parquet "
+        "--out features.parquet",
     )
     parser.add_argument("--features", required=True, choices=sorted(feature_sets()), help="feature set")
     parser.add_argument("--store", type=Path, required=True, metavar="STORE", help="folder of the records")
@@ -34,8 +36,9 @@ def add_build(parser: argparse.ArgumentParser) -> None:
 def add_describe(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``describe``."""
     parser.description = "Print a feature set of the catalogue as a table: what each feature is, and what it reads."
-    parser.epilog = f"example: python -m features describe cardiovascular. {EXIT_CODES}"
+    parser.epilog = taught("python -m features describe cardiovascular")
     parser.add_argument("features", choices=sorted(feature_sets()), help="feature set")
+    parser.add_argument("--json", action="store_true", help="as JSON, with the set's fingerprint")
     parser.set_defaults(command=_describe)
 
 
@@ -57,5 +60,11 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _describe(options: argparse.Namespace) -> int:
-    print(describe(options.features))
+    if options.json:
+        chosen = feature_set(options.features)
+        table = chosen.describe().reset_index().astype(object)
+        features = table.where(table.notna(), None).to_dict("records")
+        print_json({"name": chosen.name, "fingerprint": chosen.fingerprint, "features": features})
+    else:
+        print(describe(options.features))
     return OK

@@ -7,7 +7,7 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from features.commands import EXIT_CODES, done, moment, number_from_one, say, steps
+from features.commands import done, moment, number_from_one, say, steps, taught
 from features.records import Records
 from features.synthetic import synthesise
 from features.synthetic.difficulties import Difficulties
@@ -19,7 +19,7 @@ def add_synthesise(parser: argparse.ArgumentParser) -> None:
         "Write the records of a synthetic French general-practice population, 2009 to 2025. The same numbers give the "
         "same records. Interrupted, it goes on where it stopped when run again."
     )
-    parser.epilog = f"example: python -m features synthesise --patients 20000 --into demo/records. {EXIT_CODES}"
+    parser.epilog = taught("python -m features synthesise --patients 20000 --into records --truth truth.parquet")
     parser.add_argument("--patients", type=number_from_one, default=20_000, help="how many (default: 20000)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything (default: 0)")
     parser.add_argument(

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from features.check import LEFT_OVER, check
-from features.commands import DAMAGED, EXIT_CODES, OK, USAGE, done, moment, say, steps
+from features.commands import DAMAGED, OK, USAGE, done, moment, print_json, say, steps, taught
 from features.privacy import Objections
 from features.profile import profile
 from features.records import Records
@@ -19,8 +19,9 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         "Verify every file of a store against its manifest, and every row against what the store promises, and say all "
         "that is wrong, with what to do."
     )
-    parser.epilog = f"example: python -m features check records. {EXIT_CODES}"
+    parser.epilog = taught("python -m features check records", "python -m features check records --json")
     parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store")
+    parser.add_argument("--json", action="store_true", help="as JSON: whether it is sound, faults, what is left over")
     parser.set_defaults(command=_check)
 
 
@@ -30,7 +31,7 @@ def add_profile(parser: argparse.ArgumentParser) -> None:
         "Write a page about the quality of a store's data: records by practice and month, delays, completeness and "
         "plausibility by concept, codes that no concept covers. Counts under 11 are hidden. It needs no network."
     )
-    parser.epilog = f"example: python -m features profile records --out profile.html. {EXIT_CODES}"
+    parser.epilog = taught("python -m features profile records --out profile.html")
     parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store")
     parser.add_argument("--out", type=Path, default=Path("profile.html"), help="page to write (default: profile.html)")
     parser.add_argument("--language", choices=("fr", "en"), default="fr", help="which comes first (default: fr)")
@@ -44,7 +45,7 @@ def add_purge(parser: argparse.ArgumentParser) -> None:
         "Take out for good what happened before a day (the end of the retention period), people who object, or both. "
         "Counts first: nothing is changed without --yes."
     )
-    parser.epilog = f"example: python -m features purge records --before 2006-01-01 --yes. {EXIT_CODES}"
+    parser.epilog = taught("python -m features purge records --before 2006-01-01 --yes")
     parser.add_argument("store", type=Path, metavar="STORE", help="folder of the store")
     parser.add_argument("--before", type=moment, metavar="DATE", help="first day that is kept")
     parser.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to erase wholly, one a line")
@@ -55,8 +56,12 @@ def add_purge(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     found = check(options.store, steps("files checked"))
     faults = [line for line in found if not line.startswith(LEFT_OVER)]
-    for line in found:
-        print(line)
+    if options.json:
+        left_over = [line.removeprefix(LEFT_OVER) for line in found if line.startswith(LEFT_OVER)]
+        print_json({"sound": not faults, "faults": faults, "left_over": left_over})
+    else:
+        for line in found:
+            print(line)
     if faults:
         say(f"{len(faults):,} faults: the store should not be used before they are mended")
         return DAMAGED

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import features
-from features.__main__ import main
+import training.__main__
+from features.__main__ import _parser, main
+from features.build import feature_set
 from features.commands import DAMAGED, INVALID, MISSING, OK, USAGE
 from features.privacy import pseudonym
 from features.records import Records
@@ -148,3 +154,74 @@ def test_difficulties_of_a_population_are_switched_on_the_command_line(tmp_path)
         digest_of("drift", "--drift-from", "2015-01-01"),
     }
     assert len(made) == 3
+
+
+PARSERS = {"features": _parser(), "training": training.__main__._parser()}
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield a parser and those of its commands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from parsers(command)
+
+
+def each_command() -> Iterator[object]:
+    for package, top in PARSERS.items():
+        for parser in parsers(top):
+            if not any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
+                yield pytest.param(package, parser, id=parser.prog)
+
+
+@pytest.mark.parametrize(("package", "parser"), list(each_command()))
+def test_every_command_teaches_itself_by_an_example_that_is_right(package, parser):
+    lines = [line.strip() for line in (parser.epilog or "").splitlines()]
+    examples = [line for line in lines if line.startswith(f"{parser.prog} ") or line == parser.prog]
+    assert examples, f"{parser.prog} shows nobody what to type"
+    for example in examples:
+        assert f"  {example}" in parser.format_help().splitlines(), (
+            "an example is broken over lines: nobody can copy it"
+        )
+        PARSERS[package].parse_args(shlex.split(example)[3:])  # ends the process where something is wrong
+    assert parser.description
+    assert any(line.startswith("exit codes: ") for line in lines)
+
+
+@pytest.mark.parametrize("package", list(PARSERS))
+def test_what_a_package_shows_first_is_right(package):
+    examples = [line.split() for line in (PARSERS[package].epilog or "").splitlines() if line.startswith("  ")]
+    for _, _, _, *words in examples:
+        if "--help" not in words:
+            PARSERS[package].parse_args(words)
+    assert len(examples) >= 3
+
+
+def test_scripts_read_json(store, capsys):
+    assert main(["check", str(store), "--json"]) == OK
+    assert json.loads(capsys.readouterr().out) == {"sound": True, "faults": [], "left_over": []}
+    (store / ".incoming-1").mkdir()
+    file = next(store.rglob("shard-*.parquet"))
+    file.write_bytes(file.read_bytes()[:-7])
+    assert main(["check", str(store), "--json"]) == DAMAGED
+    found = json.loads(capsys.readouterr().out)
+    assert found["sound"] is False
+    assert [fault.split(":")[0] for fault in found["faults"]] == [file.relative_to(store).as_posix()]
+    assert [line.split(":")[0] for line in found["left_over"]] == [".incoming-1"]
+    (store / Records.MANIFEST).write_text("{", encoding="utf-8")
+    assert main(["check", str(store), "--json"]) == DAMAGED
+    assert "not readable as JSON" in json.loads(capsys.readouterr().out)["faults"][0]
+    assert main(["describe", "cardiovascular", "--json"]) == OK
+    described = json.loads(capsys.readouterr().out)
+    known = feature_set("cardiovascular")
+    assert described["fingerprint"] == known.fingerprint
+    assert [each["feature"] for each in described["features"]] == list(known)
+    assert {None, "mm[Hg]"} <= {each["unit"] for each in described["features"]}
+
+
+def test_scripts_choose_among_studies_by_json(capsys):
+    assert training.__main__.main(["studies", "--json"]) == OK
+    studies = {study["name"]: study for study in json.loads(capsys.readouterr().out)}
+    assert studies["cardiovascular"]["candidate"] in studies["cardiovascular"]["models"]
+    assert studies["cardiovascular-5-years"]["horizon_years"] == 5

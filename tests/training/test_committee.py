@@ -697,6 +697,11 @@ def test_the_command_says_whether_a_ledger_is_in_order(
     shown = capsys.readouterr().out
     assert f"approved: card {CARD}" in shown
     assert "- patients: for" in shown
+    assert main(["ledger", "verify", *asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"entries": 2, "decisions": 1, "head": ruled.head}
+    assert main(["ledger", "show", *asked, "--json"]) == 0
+    lines = ruled.path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(capsys.readouterr().out) == [json.loads(line) for line in lines]
 
 
 def altered(ledger: Ledger, old: bytes, new: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from features.commands import print_json, taught
 from training.committee.chain import AlteredLedger, Cause
 from training.committee.decisions import Decision
 from training.committee.keys import InvalidKey, demonstration_keys, load_trusted_keys
@@ -32,13 +33,15 @@ def add_to(ledger: argparse.ArgumentParser) -> None:
         ("verify", "Check chain, signatures, members, quorum and majority of every entry.", _verify),
         ("show", "Show every entry in plain words, once the ledger is verified.", _show),
     ):
-        command = commands.add_parser(name, help=about, description=about, epilog=EXIT_CODES)
+        example = f"python -m training ledger {name} committee/ledger.jsonl --trusted-keys keys"
+        command = commands.add_parser(name, help=about, description=about, epilog=taught(example, codes=EXIT_CODES))
         command.add_argument("path", type=Path, metavar="LEDGER", help="the ledger, such as committee/ledger.jsonl")
         command.add_argument(
             "--trusted-keys", type=Path, metavar="FOLDER", help="public keys (*.pem) whose rolls and decisions count"
         )
         command.add_argument("--demonstration", action="store_true", help="trust the demonstration key as well")
         command.add_argument("--head", metavar="SHA256", help="a head noted earlier, which the ledger must contain")
+        command.add_argument("--json", action="store_true", help="as JSON")
         command.set_defaults(command=run)
 
 
@@ -47,7 +50,11 @@ def _verify(options: argparse.Namespace) -> int:
     if isinstance(entries, int):
         return entries
     decided = sum(isinstance(entry.body, Decision) for entry in entries)
-    print(f"in order: {len(entries)} entries, {decided} decisions; head {Ledger(options.path).head}")
+    head = Ledger(options.path).head
+    if options.json:
+        print_json({"entries": len(entries), "decisions": decided, "head": head})
+    else:
+        print(f"in order: {len(entries)} entries, {decided} decisions; head {head}")
     return 0
 
 
@@ -55,6 +62,9 @@ def _show(options: argparse.Namespace) -> int:
     entries = _verified(options)
     if isinstance(entries, int):
         return entries
+    if options.json:
+        print_json([entry.model_dump(mode="json") for entry in entries])
+        return 0
     for entry in entries:
         print(f"{entry.index}  {entry.at:%Y-%m-%d %H:%M} UTC, signed with {entry.key_id}")
         for line in _told(entry):
