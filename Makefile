@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 FOLDER ?= demo
+# Files stay whole, because tests of a file share what they make; the longest begin.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
@@ -11,7 +13,7 @@ export DO_NOT_TRACK := 1
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/bentoml
 
-.PHONY: help setup setup-spark demo serve committee ui test lint format bench clean lock
+.PHONY: help setup setup-spark setup-site site demo serve committee ui test check coverage lint format bench clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +32,15 @@ $(VENV)/spark-installed: requirements-spark.lock $(VENV)/installed
 	touch $@
 
 setup-spark: $(VENV)/spark-installed ## Add Apache Spark to the environment (450 MB to fetch; needs Java 17)
+
+$(VENV)/site-installed: requirements-docs.lock $(VENV)/installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	touch $@
+
+setup-site: $(VENV)/site-installed ## Add what makes the site of these pages to the environment (20 MB to fetch)
+
+site: setup-site ## Write the site of these pages; open build/site/index.html, it needs no network
+	$(RUN) -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . build/site
 
 demo: setup ## Records, features, models, evidence, card, approval, one answer (about three minutes)
 	mlflow run . --env-manager=local --experiment-name vigie-cardiovascular -P folder=$(FOLDER)
@@ -52,8 +63,14 @@ committee: setup ## Open the committee's portal on port 3001, with a made-up com
 ui: setup ## Open the MLflow pages on port 5000
 	mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --host 127.0.0.1 --port 5000
 
-test: setup setup-spark lint ## Everything CI runs
-	$(RUN) -m pytest
+test: setup setup-spark setup-site lint ## Everything CI runs, a file of tests a processor
+	$(RUN) -m pytest $(PARALLEL)
+
+check: setup lint ## All tests that are quick, on all processors: the inner loop
+	$(RUN) -m pytest $(PARALLEL) --quiet -m "not slow and not browser"
+
+coverage: setup ## Which lines and branches no quick test runs
+	$(RUN) -m pytest $(PARALLEL) --quiet -m "not slow and not browser" --cov --cov-report=term:skip-covered
 
 lint: setup ## ruff and mypy
 	ruff check .
@@ -70,11 +87,15 @@ bench: setup ## Time features, ingestion and evidence beside their peers; print 
 	$(RUN) -m benchmarks.evidence
 	$(RUN) -m benchmarks.whole_study --landmarks 100000
 
-lock: ## Resolve requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate \
+lock: ## Resolve the locks anew from pyproject.toml (needs uv)
+	uv pip compile --universal --python-version 3.11 --extra training --extra dev --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --constraint requirements.lock --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements-serve.lock pyproject.toml
 	echo 'pyspark>=4.3' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --upgrade --output-file requirements-spark.lock -
+	printf '%s\n' sphinx myst-parser furo numpydoc | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --upgrade --constraints requirements.lock --output-file requirements-docs.lock -
 
 clean: ## Remove the environment and everything that was made
 	rm -rf $(VENV) demo committee mlruns mlartifacts mlflow.db bentoml build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,11 +6,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
+from features.build import ENGINES
+from features.records import AlteredRecords
 from serving import access, audit_trail, monitoring, settings
 from serving.cds_hooks import kept, tally
 from serving.contract import ScoreRequest, now
@@ -20,7 +22,7 @@ from serving.gate import Admitted, admit
 from serving.hardening import Stopped, judge
 from serving.openapi import EXAMPLES
 from serving.plain import plain
-from serving.portal.commands import Unusable
+from serving.portal.commands import NotSignedIn, Unusable
 from serving.portal.commands import add_to as add_portal
 from serving.refusals import BundleMissing, Refused
 from serving.trial import tried
@@ -32,14 +34,19 @@ DATA: Final = "vigie-data"
 MISSING: Final = 4
 REFUSED: Final = 5
 ALTERED: Final = 6
+INTERRUPTED: Final = 130
 EXIT_CODES: Final = f"""
-exit codes: 0 done · {USAGE} wrong usage · {INVALID} invalid request · {MISSING} something is not there · \
-{REFUSED} refused by the gate · {ALTERED} audit trail altered
+exit codes: 0 done · {USAGE} wrong usage · {INVALID} invalid request or file · {MISSING} something is not there · \
+{REFUSED} refused by the gate or the committee's rules · {ALTERED} audit trail, ledger or records altered
 """
 
 
 class Altered(Exception):
-    """An audit trail that is not as it was written."""
+    """Something that is not as it was written: an audit trail, a ledger, a store of records."""
+
+
+class Invalid(Exception):
+    """Something that was given and is not what it should be."""
 
 
 class NotThere(Exception):
@@ -80,9 +87,16 @@ def parser() -> argparse.ArgumentParser:
     )
     release.add_argument("--tracking-uri", help="MLflow server; MLFLOW_TRACKING_URI by default")
     release.add_argument(
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help="the committee's own ledger: the newest version whose card it approves is released, and gets the alias; "
+        f"{settings.LEDGER} by default. Without it, the version that has the alias",
+    )
+    release.add_argument(
         "--rollback",
         action="store_true",
-        help="first go back to the version before, the newest older one that may still be served",
+        help="go back to the version before, the newest older one that may still be served",
     )
     release.add_argument(
         "--alone", action="store_true", help="leave out the other studies of the latest Bento, which stay otherwise"
@@ -94,6 +108,9 @@ def parser() -> argparse.ArgumentParser:
     versions = command("versions", "List the versions of a study in the MLflow registry.", run_versions)
     versions.add_argument("--study", required=True, help="name of the study")
     versions.add_argument("--tracking-uri", help="MLflow server; MLFLOW_TRACKING_URI by default")
+    versions.add_argument(
+        "--ledger", type=Path, metavar="FILE", help=f"the committee's own ledger; {settings.LEDGER} by default"
+    )
 
     serve = command("serve", "Serve the latest Bento, or some bundles, over HTTP.", run_serve)
     serve.add_argument(
@@ -146,6 +163,7 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--practice", help="list the patients of this practice only")
     score.add_argument("--capacity", type=int, metavar="N", help="list N people of each practice at most")
     score.add_argument("--reasons", action="store_true", help="with the reasons of each")
+    score.add_argument("--engine", choices=sorted(ENGINES), default="threads", help="where a list is made (threads)")
     score.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to leave out, one a line")
     score.add_argument(
         "--ledger", type=Path, metavar="FILE", help=f"the committee's own ledger; {settings.LEDGER} by default"
@@ -190,13 +208,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(MISSING, str(absent))
     except settings.InvalidSetting as wrong:
         return _say(USAGE, str(wrong))
-    except Altered as altered:
+    except (Altered, AlteredRecords) as altered:
         return _say(ALTERED, str(altered))
     except Refused as refusal:
         return _say(REFUSED, f"refused [{refusal.code}]: {refusal}")
     except Stopped as stopped:
         lines = [f"  {fault.where}: expected {fault.expected}" for fault in stopped.problem.faults]
         return _say(INVALID, "\n".join([f"invalid request: {stopped.problem.message}", *lines]))
+    except (Invalid, Unusable) as wrong:
+        return _say(INVALID, str(wrong))
+    except KeyboardInterrupt:
+        return _say(INTERRUPTED, "interrupted")
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -213,18 +237,28 @@ def run_verify(given: argparse.Namespace) -> None:
 
 
 def run_release(given: argparse.Namespace) -> None:
-    """Take an approved model to a Bento."""
-    from serving.release import NothingApproved, release, rollback
+    """Take approved models to a Bento, and let the alias in the registry follow the committee's ledger."""
+    from serving.release import NothingApproved, release
 
     settings.trusted_keys(os.environ)
     try:
-        if given.rollback:
-            for study in given.study:
-                print(f"{study}: back to version {rollback(study, _admitted, given.tracking_uri)}")
-        tag = release(given.study, _bentoml_home(given.into), _admitted, given.tracking_uri, alone=given.alone)
+        released = release(
+            given.study,
+            _bentoml_home(given.into),
+            _admitted,
+            given.tracking_uri,
+            ledger=_ledger(given),
+            back=given.rollback,
+            alone=given.alone,
+        )
     except NothingApproved as absent:
         raise NotThere(str(absent)) from absent
-    print(f"released {tag}: run `python -m serving serve`, or `bentoml serve vigie:latest` with the same settings")
+    for study, chosen in released.versions.items():
+        for number, refusal in chosen.passed_over.items():
+            print(f"{study}: version {number} is passed over [{refusal.code}]: {refusal}", file=sys.stderr)
+        print(f"{study}: {'back to ' if given.rollback else ''}version {chosen.number}")
+    again = "run `python -m serving serve`, or `bentoml serve vigie:latest` with the same settings"
+    print(f"released {released.tag}: {again}")
 
 
 def run_versions(given: argparse.Namespace) -> None:
@@ -232,6 +266,7 @@ def run_versions(given: argparse.Namespace) -> None:
     from serving.release import NothingApproved, versions
 
     settings.trusted_keys(os.environ)
+    _ledger(given)
     try:
         for version in versions(given.study, _admitted, given.tracking_uri):
             name, card = version.card
@@ -249,12 +284,10 @@ def run_serve(given: argparse.Namespace) -> None:
     os.environ.setdefault(settings.DATA, str(home / DATA))
     if given.development:
         os.environ[settings.DEVELOPMENT] = "1"
-    if given.ledger is not None:
-        os.environ[settings.LEDGER] = str(given.ledger.resolve())
     if given.shadow is not None:
         os.environ[settings.SHADOWS] = os.pathsep.join(str(path.resolve()) for path in given.shadow)
     settings.origins(os.environ)
-    settings.ledger(os.environ)
+    _ledger(given)
     guard = access.open_guard(os.environ)
     bundles = given.bundle or settings.folders(os.environ, settings.BUNDLE, settings.BUNDLES)
     os.environ.pop(settings.BUNDLE, None)
@@ -281,8 +314,7 @@ def run_serve(given: argparse.Namespace) -> None:
 
 def run_score(given: argparse.Namespace) -> None:
     """Print one answer, or write the list of a store's patients."""
-    if given.ledger is not None:
-        os.environ[settings.LEDGER] = str(given.ledger.resolve())
+    _ledger(given)
     if given.store is not None:
         _list(given)
         return
@@ -290,29 +322,18 @@ def run_score(given: argparse.Namespace) -> None:
         body = json.dumps(EXAMPLES["risk"]["value"]).encode()
     elif str(given.request) == "-":
         body = sys.stdin.buffer.read()
-    elif given.request.is_file():
-        body = given.request.read_bytes()
     else:
-        raise NotThere(f"there is no request at {given.request}")
+        body = _there(given.request, "request").read_bytes()
     request = judge(body, ScoreRequest)
-    answer = _desk(given).answer(request)
+    answer = _desk(given, _bundles(given)).answer(request)
     if given.json:
         print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
     else:
         print(plain(answer))
 
 
-def _desk(given: argparse.Namespace) -> Desk:
+def _desk(given: argparse.Namespace, bundles: Sequence[Path]) -> Desk:
     """Return the desk of the study that is asked; raise why it may not answer."""
-    bundles = given.bundle
-    if bundles is None:
-        os.environ.setdefault("BENTOML_HOME", str(_bentoml_home(None)))
-        from serving.release import NothingApproved, released_bundles
-
-        try:
-            bundles = released_bundles()
-        except NothingApproved as absent:
-            raise NotThere(f"{absent}, or give --bundle") from absent
     desks = Desks.open(bundles, os.environ)
     try:
         desk = desks.of(given.study)
@@ -322,27 +343,53 @@ def _desk(given: argparse.Namespace) -> Desk:
     return desk
 
 
+def _bundles(given: argparse.Namespace) -> list[Path]:
+    """Return the bundles that were named, or those of the latest Bento."""
+    if given.bundle is not None:
+        return [bundle.resolve() for bundle in given.bundle]
+    os.environ.setdefault("BENTOML_HOME", str(_bentoml_home(None)))
+    from serving.release import NothingApproved, released_bundles
+
+    try:
+        return released_bundles()
+    except NothingApproved as absent:
+        raise NotThere(f"{absent}, or give --bundle") from absent
+
+
 def _list(given: argparse.Namespace) -> None:
     """Write the list of a store's patients."""
     from features.privacy import Objections
     from features.records import Records
-    from serving.outreach import Wanted, write_list
+    from serving.outreach import Models, Wanted, write_list
 
     if given.out is None or (given.capacity is not None and given.capacity < 1):
         raise settings.InvalidSetting("a list needs --out FILE, and --capacity is 1 or more")
-    objections = Objections.read(given.objections) if given.objections else None
-    try:
-        records = Records.open(given.store, objections)
-    except FileNotFoundError as absent:
-        raise NotThere(str(absent)) from absent
     as_of = datetime.combine(given.as_of or now().date(), time())
     wanted = Wanted(as_of, given.practice, given.capacity, given.reasons)
-    desk = _desk(given)
+    bundles = _bundles(given)
+    model: Callable[[], Admitted] = _desk(given, bundles).model
+    if given.engine != "threads":
+        asked = (settings.TRUSTED_KEYS, settings.ALLOW_DEMONSTRATION, settings.LEDGER, settings.LEDGER_HEAD)
+        environment = tuple((name, os.environ[name]) for name in asked if name in os.environ)
+        model = Models(tuple(bundles), environment, given.study)
 
     def told(done: int, shards: int) -> None:
         print(f"\r{done:,} of {shards:,} shards", end="", file=sys.stderr, flush=True)
 
-    found = write_list(desk.model, records, wanted, given.out, told)
+    try:
+        engine = ENGINES[given.engine]()
+    except ValueError as lacking:
+        raise NotThere(str(lacking)) from lacking
+    try:
+        objections = Objections.read(given.objections) if given.objections else None
+        records = Records.open(given.store.resolve(), objections)
+        found = write_list(model, records, wanted, given.out, told, engine)
+    except FileNotFoundError as absent:
+        raise NotThere(str(absent)) from absent
+    except AlteredRecords:
+        raise
+    except ValueError as wrong:
+        raise Invalid(str(wrong)) from wrong
     print(file=sys.stderr)
     print(f"{given.out}: {found.people:,} people, of {found.answered:,} answered for among {found.patients:,} patients")
 
@@ -357,8 +404,12 @@ def run_portal(given: argparse.Namespace) -> None:
         given.portal(given)
     except (FileNotFoundError, NoRoll) as absent:
         raise NotThere(str(absent)) from absent
-    except (AlteredLedger, InvalidKey, RefusedDecision, UnusableMembers, Unusable) as wrong:
-        raise Refused(str(wrong)) from wrong
+    except AlteredLedger as altered:
+        raise Altered(str(altered)) from altered
+    except (RefusedDecision, NotSignedIn) as refused:
+        raise Refused(str(refused)) from refused
+    except (InvalidKey, UnusableMembers) as wrong:
+        raise Invalid(str(wrong)) from wrong
 
 
 def run_feedback(given: argparse.Namespace) -> None:
@@ -368,6 +419,8 @@ def run_feedback(given: argparse.Namespace) -> None:
         entries = list(kept(folder))
     except FileNotFoundError as absent:
         raise NotThere(f"no feedback is kept in {folder}: give --data, or set {settings.DATA}") from absent
+    except ValueError as torn:
+        raise Altered(f"the feedback kept in {folder} has a line that is none: look at what was written last") from torn
     if given.jsonl:
         print("\n".join(json.dumps(entry) for entry in entries))
         return
@@ -417,6 +470,20 @@ def _some_admitted(bundles: Sequence[Path]) -> list[Admitted]:
     if not found:
         raise refusals[0]
     return found
+
+
+def _ledger(given: argparse.Namespace) -> Path | None:
+    """Return the committee's own ledger, asked from here on, None where only the copies in bundles count."""
+    if given.ledger is not None:
+        os.environ[settings.LEDGER] = str(_there(given.ledger, "ledger").resolve())
+    return settings.ledger(os.environ)
+
+
+def _there(file: Path, what: str) -> Path:
+    """Return a file that was named, if it is there."""
+    if not file.is_file():
+        raise NotThere(f"there is no {what} at {file}")
+    return file
 
 
 def _bentoml_home(given: Path | None) -> Path:

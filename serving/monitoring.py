@@ -266,7 +266,8 @@ class _Asked:
             frames = self.frames(shard, rows)
             groups = self.study.groups(_of(self.study.sensitive, shard, rows))
             risk = probabilities(self.admitted, frames)
-            counted.now.add(Seen(rows.practice, frames.features, groups, frames.required != 1.0, risk))
+            unmet = pd.DataFrame(frames.required != 1.0, columns=list(self.admitted.artefact.required))
+            counted.now.add(Seen(rows.practice, frames.features, groups, unmet, risk))
             counted.people.update(map(str, rows.patients))
         for tally, steps in ((counted.lately, range(1)), (counted.before, range(1, BEFORE + 1))):
             for step in steps:
@@ -287,7 +288,7 @@ class _Asked:
 
     def frames(self, shard: Shard, rows: _Rows) -> Frames:
         """Return all that an answer to them depends on."""
-        return Frames.of(self.admitted, lambda features: _of(features, shard, rows))
+        return Frames.of_shard(self.admitted, shard, rows.patients, rows.as_of)
 
     def followed(self, shard: Shard, moment: datetime, horizon: float) -> _Followed:
         """Return what followed until the end for who was given a risk at a moment."""

@@ -3,6 +3,9 @@
 The version of a study with the alias ``approved`` is downloaded, passes the gate, is put into the BentoML model store
 as it is and becomes part of a Bento with the code that serves it, beside the models of other studies. When the Bento
 starts, each passes the gate again.
+
+Where the committee's ledger is at hand it says which version that is: the newest whose card it approves is given the
+alias, and a copy of the ledger goes into its bundle.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from serving.gate import Admitted, examine
-from serving.refusals import Refused
+from serving.refusals import BundleMissing, CardAltered, Refused
 from serving.settings import BUILDING, MODEL_ALIAS
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ BENTO: Final = "vigie"
 ALIAS: Final = "approved"
 CODE: Final = ("features", "training", "serving")
 PREFIX: Final = "vigie-"
+TRACKING: Final = "MLFLOW_TRACKING_URI"
+#: Tag of a version: digest of the card it was registered with.
+CARD: Final = "vigie.card"
 #: From a bundle to its model, if the gate lets it be served now.
 Gate = Callable[[Path], Admitted]
 
@@ -58,10 +64,41 @@ class Version:
     refusal: Refused | None
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The version of a study that is released.
+
+    Attributes
+    ----------
+    number
+        Of the registry.
+    passed_over
+        Why newer ones are not, by number.
+    """
+
+    number: int
+    passed_over: Mapping[int, Refused]
+
+
+@dataclass(frozen=True)
+class Released:
+    """A Bento that was made: its tag, and the version of each study that was put into it."""
+
+    tag: str
+    versions: Mapping[str, Chosen]
+
+
 def release(
-    studies: Sequence[str], into: Path, gate: Gate, tracking_uri: str | None = None, *, alone: bool = False
-) -> str:
-    """Make a Bento of the approved models of some studies.
+    studies: Sequence[str],
+    into: Path,
+    gate: Gate,
+    tracking_uri: str | None = None,
+    *,
+    ledger: Path | None = None,
+    back: bool = False,
+    alone: bool = False,
+) -> Released:
+    """Make a Bento of the approved models of some studies, and give the alias ``approved`` to what is in it.
 
     Parameters
     ----------
@@ -70,58 +107,38 @@ def release(
     into
         BentoML's folder, made if it does not exist.
     gate
-        Says whether a bundle may be served.
+        Says whether a bundle may be served. It asks the same ledger, where there is one.
     tracking_uri
         MLflow server; ``MLFLOW_TRACKING_URI`` by default.
+    ledger
+        The committee's own. It says which version is released, the newest that the gate lets be served, and a copy of
+        it goes into the bundle. Without it, it is the version that has the alias, with the decisions in its bundle.
+    back
+        Whether to go back: to the newest version before the one that has the alias that the gate lets be served.
     alone
         Whether the Bento holds these studies only. Otherwise those of the latest Bento stay, as they are there.
 
-    Returns
-    -------
-    str
-        Tag of the Bento.
-
     Raises
     ------
     NothingApproved
-        If no version of a study has the alias ``approved``.
+        If there is no version to choose from.
     Refused
-        If the gate refuses a bundle. No Bento is then made.
+        If the gate refuses every version there is to choose from; each is told with why. No Bento is then made and no
+        alias changed.
     """
     bentoml = _bentoml(into)
     kept = [] if alone else _others(bentoml, studies)
-    stored = []
     with TemporaryDirectory(prefix="vigie-release-") as folder:
-        found = []
+        chosen, stored = {}, []
         for study in studies:
-            bundle = _download(study, Path(folder) / study, tracking_uri)
-            found.append((study, bundle, gate(bundle)))
-        for study, bundle, admitted in found:
+            candidates = _candidates(study, tracking_uri, ledger, back)
+            chosen[study] = _choose(study, candidates, gate, tracking_uri, ledger, Path(folder) / study)
+        for study, (_, bundle, admitted) in chosen.items():
             stored.append(_store(bentoml, study, bundle, admitted))
-    return _build(bentoml, [*stored, *kept])
-
-
-def rollback(study: str, gate: Gate, tracking_uri: str | None = None) -> int:
-    """Give the alias ``approved`` to the version before the one that has it, and return its number.
-
-    The version before is the newest older one that the gate lets be served now: what the committee suspended, withdrew
-    or never approved is passed over.
-
-    Raises
-    ------
-    NothingApproved
-        If no version has the alias, or no older one may be served.
-    """
-    numbers, released = _numbers(study, tracking_uri)
-    if released is None:
-        raise NothingApproved(_no_alias(study))
-    for number in numbers:
-        if number < released and _version(study, number, False, gate, tracking_uri).refusal is None:
-            _client(tracking_uri).set_registered_model_alias(f"{PREFIX}{study}", ALIAS, str(number))
-            return number
-    raise NothingApproved(
-        f"no version of {PREFIX}{study} before {released} may be served: see `python -m serving versions`"
-    )
+    made = Released(_build(bentoml, [*stored, *kept]), {study: each for study, (each, *_) in chosen.items()})
+    for study, each in made.versions.items():
+        _client(tracking_uri).set_registered_model_alias(f"{PREFIX}{study}", ALIAS, str(each.number))
+    return made
 
 
 def versions(study: str, gate: Gate, tracking_uri: str | None = None) -> Iterator[Version]:
@@ -140,24 +157,76 @@ def versions(study: str, gate: Gate, tracking_uri: str | None = None) -> Iterato
 def _numbers(study: str, tracking_uri: str | None) -> tuple[list[int], int | None]:
     """Return the numbers of a study's versions, the newest first, and the one that is released."""
     client, name = _client(tracking_uri), f"{PREFIX}{study}"
-    numbers = sorted((int(each.version) for each in client.search_model_versions(f"name='{name}'")), reverse=True)
-    if not numbers:
-        raise NothingApproved(f"the MLflow registry has no model {name}: train with `mlflow run .`")
-    released = dict(client.get_registered_model(name).aliases).get(ALIAS)
-    return numbers, None if released is None else int(released)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.search_model_versions(f"name='{name}'")
+        released = dict(client.get_registered_model(name).aliases).get(ALIAS) if found else None
+    except MlflowException as error:
+        raise NothingApproved(f"the MLflow registry cannot be read: look at {TRACKING} ({error.error_code})") from error
+    if not found:
+        raise NothingApproved(
+            f"the MLflow registry has no model {name}: train with `mlflow run .`, or set {TRACKING} to the right server"
+        )
+    return sorted((int(each.version) for each in found), reverse=True), None if released is None else int(released)
 
 
 def _version(study: str, number: int, is_released: bool, gate: Gate, tracking_uri: str | None) -> Version:
     card = "?", ""
     with TemporaryDirectory(prefix="vigie-version-") as folder:
-        bundle = _downloaded(_client(tracking_uri), f"{PREFIX}{study}", number, Path(folder), tracking_uri)
         try:
+            bundle = _download(study, number, tracking_uri, Path(folder))
             read = examine(bundle)
             card = read.identity.version, read.digest
-            gate(bundle)
+            _gated(study, number, bundle, gate, tracking_uri)
         except Refused as refusal:
             return Version(number, is_released, card, refusal)
     return Version(number, is_released, card, None)
+
+
+def _candidates(study: str, tracking_uri: str | None, ledger: Path | None, back: bool) -> list[int]:
+    """Return the versions that may be released if the gate agrees, the one to be preferred first."""
+    numbers, released = _numbers(study, tracking_uri)
+    if ledger is not None and not back:
+        return numbers
+    if released is None:
+        raise NothingApproved(_no_alias(study))
+    if not back:
+        return [released]
+    if older := [number for number in numbers if number < released]:
+        return older
+    raise NothingApproved(f"there is no version of {PREFIX}{study} before {released}: see `python -m serving versions`")
+
+
+def _choose(
+    study: str, candidates: Sequence[int], gate: Gate, tracking_uri: str | None, ledger: Path | None, folder: Path
+) -> tuple[Chosen, Path, Admitted]:
+    """Return the first version that may be served, with its bundle and its model; raise why not if none may."""
+    refusals: dict[int, Refused] = {}
+    for number in candidates:
+        try:
+            bundle = _download(study, number, tracking_uri, folder / str(number))
+            if ledger is not None:
+                shutil.copyfile(ledger, bundle / "ledger.jsonl")
+            admitted = _gated(study, number, bundle, gate, tracking_uri)
+        except Refused as refusal:
+            refusals[number] = refusal
+        else:
+            return Chosen(number, refusals), bundle, admitted
+    told = "".join(f"\n  version {number} [{each.code}]: {each}" for number, each in refusals.items())
+    raise type(refusals[candidates[0]])(f"no version of {PREFIX}{study} may be released:{told}")
+
+
+def _gated(study: str, number: int, bundle: Path, gate: Gate, tracking_uri: str | None) -> Admitted:
+    """Return the model of a version if the gate admits its bundle and the bundle is the one that was registered."""
+    admitted = gate(bundle)
+    registered = _client(tracking_uri).get_model_version(f"{PREFIX}{study}", str(number)).tags.get(CARD)
+    if registered not in (None, admitted.card_digest):
+        raise CardAltered(
+            f"the card is {admitted.card_digest[:12]}…, the version was registered with {registered[:12]}…: another "
+            "bundle was put in its place. Restore the one that was registered."
+        )
+    return admitted
 
 
 def released_bundles() -> list[Path]:
@@ -209,46 +278,45 @@ def _build(bentoml: ModuleType, tags: Sequence[Any]) -> str:
         build_ctx=str(Path(__file__).parents[1]),
         include=[f"{package}/**" for package in CODE],
         exclude=["**/__pycache__/**", "**/*.pyc"],
-        python={"requirements_txt": "requirements.lock", "lock_packages": False},
+        python={"requirements_txt": "requirements-serve.lock", "lock_packages": False},
         models=[{"tag": str(tag), "alias": f"{MODEL_ALIAS}-{number}"} for number, tag in enumerate(tags, 1)],
     )
     return str(bento.tag)
 
 
-def _download(study: str, folder: Path, tracking_uri: str | None) -> Path:
-    """Return the approved bundle of a study, downloaded below a folder."""
-    client, name = _client(tracking_uri), f"{PREFIX}{study}"
+def _download(study: str, number: int, tracking_uri: str | None, folder: Path) -> Path:
+    """Return the bundle of a version, downloaded into a folder; raise `BundleMissing` if it cannot be."""
+    client = _client(tracking_uri)
+    import mlflow
     from mlflow.exceptions import MlflowException
 
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        version = client.get_model_version_by_alias(name, ALIAS)
-    except MlflowException as error:
-        raise NothingApproved(_no_alias(study)) from error
-    return _downloaded(client, name, version.version, folder, tracking_uri)
-
-
-def _downloaded(client: MlflowClient, name: str, version: Any, folder: Path, tracking_uri: str | None) -> Path:
-    import mlflow
-
-    source = client.get_model_version_download_uri(name, version)
-    folder.mkdir(exist_ok=True)
-    return Path(
-        mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)
-    )
+        source = client.get_model_version_download_uri(f"{PREFIX}{study}", str(number))
+        found = mlflow.artifacts.download_artifacts(
+            artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri
+        )
+    except (MlflowException, OSError) as error:
+        raise BundleMissing(
+            f"the MLflow registry does not give its bundle ({type(error).__name__}): was it deleted?"
+        ) from error
+    return Path(found)
 
 
 def _client(tracking_uri: str | None) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-
+    try:
+        from mlflow import MlflowClient
+    except ModuleNotFoundError as error:
+        raise NothingApproved("MLflow is not installed here, as in the service's image: make setup") from error
     return MlflowClient(tracking_uri=tracking_uri)
 
 
 def _no_alias(study: str) -> str:
     return (
-        f"no version of {PREFIX}{study} has the alias {ALIAS!r} in the MLflow registry: train with `mlflow run .`, "
-        "have the card approved, or set MLFLOW_TRACKING_URI to the right server"
+        f"no version of {PREFIX}{study} has the alias {ALIAS!r} in the MLflow registry: have a card approved and "
+        f"release with --ledger, or set {TRACKING} to the right server"
     )
 
 

@@ -5,27 +5,37 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.build import ENGINES
 from features.catalogue import concepts as catalogue
 from features.codes import Concept
+from features.engines import Engine, Progress, Request, Work
 from features.records import Records
-from serving import outreach
+from serving import outreach, settings
 from serving.contract import Risk
 from serving.gate import Admitted
-from serving.outreach import Listed, Wanted, write_list
+from serving.outreach import Listed, Models, Wanted, write_list
 from serving.refusals import Suspended
 from serving.scoring import score
 from tests.conftest import REPOSITORY
-from tests.serving import live
+from tests.features.test_engines import LOCAL, available, engine, session
+from tests.serving import bundles, live
+from tests.serving.committee import Standing
 from tests.serving.histories import AS_OF, _records
 
+# Only Arrow passes through Spark here, never a frame of pandas.
+pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
+__all__ = ["engine", "session"]  # fixtures
 PEOPLE = 320
 CONCEPTS = tuple(each for each in vars(catalogue).values() if isinstance(each, Concept))
 
@@ -119,10 +129,13 @@ def test_interrupted_work_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         return original(model, shard, patients, wanted)
 
+    def one_by_one(work: Work, requests: Sequence[Request], progress: Progress | None = None) -> Iterator[pa.Table]:
+        return (work(*request) for request in requests)
+
     monkeypatch.setattr(outreach, "_scored", counted)
-    monkeypatch.setattr(outreach, "in_order", map)
+    wanted = Wanted(AS_OF, reasons=True)
     with pytest.raises(KeyboardInterrupt):
-        listed(admitted, store, tmp_path / "list.parquet", reasons=True)
+        write_list(lambda: admitted, store, wanted, tmp_path / "list.parquet", engine=one_by_one)
     assert not (tmp_path / "list.parquet").exists()
     pd.testing.assert_frame_equal(listed(admitted, store, tmp_path / "list.parquet", reasons=True), whole)
     assert len(scored) == 3 + 2, "two shards were done"
@@ -157,6 +170,21 @@ def test_a_model_that_is_suspended_meanwhile_makes_no_list(admitted: Admitted, s
     assert not (tmp_path / "list.parquet").exists()
 
 
+def test_a_list_rests_on_one_decision(admitted: Admitted, store: Records, tmp_path: Path) -> None:
+    """The committee decides anew while the list is made: what was made before is made again."""
+    later = replace(admitted, decision=admitted.decision.model_copy(update={"reasons": "Revu"}))
+    asked = []
+
+    def model() -> Admitted:
+        asked.append(1)
+        return admitted if len(asked) <= 3 else later
+
+    write_list(model, store, Wanted(AS_OF), tmp_path / "list.parquet")
+    about = json.loads(pq.read_metadata(tmp_path / "list.parquet").metadata[b"vigie"])
+    assert about["decision"] == later.decision_digest != admitted.decision_digest
+    assert len(asked) == 1 + 2 * (4 + 1), "all four shards were asked for twice"
+
+
 def test_a_list_says_where_it_comes_from(admitted: Admitted, store: Records, tmp_path: Path) -> None:
     found = write_list(lambda: admitted, store, Wanted(AS_OF, capacity=2), tmp_path / "it's.parquet")
     assert isinstance(found, Listed)
@@ -171,19 +199,104 @@ def test_a_list_says_where_it_comes_from(admitted: Admitted, store: Records, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["linear", "boosted"])
+def test_a_list_made_on_spark_is_that_of_threads_bit_for_bit(
+    kind: str, engine: Engine, store: Records, committee: Any, trusted: Path, models: Any, tmp_path: Path
+) -> None:
+    bundle = bundles.whole(tmp_path / "bundle", models(kind), committee)
+    model = Models((bundle,), ((settings.TRUSTED_KEYS, str(trusted)),), None)
+    wanted, here, there = Wanted(AS_OF, capacity=30, reasons=True), tmp_path / "here", tmp_path / "there"
+    told: list[tuple[int, int]] = []
+    assert write_list(model, store, wanted, here) == write_list(
+        model, store, wanted, there, lambda *n: told.append(n), engine
+    )
+    assert told[-1] == (4, 4)
+    assert pq.read_table(there).equals(pq.read_table(here), check_metadata=True)
+    assert pq.read_table(here).num_rows == 3 * 30
+    assert not (tmp_path / "there.parts").exists()
+
+
+@pytest.mark.slow
+def test_what_one_engine_began_the_other_ends(
+    engine: Engine,
+    store: Records,
+    committee: Any,
+    trusted: Path,
+    models: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bundle = bundles.whole(tmp_path / "bundle", models("linear"), committee)
+    model, file = Models((bundle,), ((settings.TRUSTED_KEYS, str(trusted)),), None), tmp_path / "list.parquet"
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(outreach, "_rank", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_list(model, store, Wanted(AS_OF), file, engine=engine)
+    parts = sorted((tmp_path / "list.parquet.parts").iterdir())
+    made = {part: part.stat().st_mtime_ns for part in parts[1:]}
+    assert len(made) == 3
+    parts[0].unlink()
+    with pytest.raises(KeyboardInterrupt):
+        write_list(model, store, Wanted(AS_OF), file)
+    assert sorted((tmp_path / "list.parquet.parts").iterdir()) == parts
+    assert {part: part.stat().st_mtime_ns for part in made} == made
+
+
+@pytest.mark.slow
+def test_on_spark_as_well_a_model_that_is_suspended_makes_no_list(
+    engine: Engine, store: Records, models: Any, tmp_path: Path
+) -> None:
+    standing = Standing.open(tmp_path / "committee")
+    bundle = bundles.whole(tmp_path / "bundle", models("linear"), None)
+    card = standing.approve(bundle)
+    environment = ((settings.TRUSTED_KEYS, str(standing.trusted)), (settings.LEDGER, str(standing.ledger)))
+    model = Models((bundle,), environment, None)
+
+    def meanwhile(work: Work, requests: Sequence[Request], progress: Progress | None = None) -> Iterator[pa.Table]:
+        standing.decide_now(card, "suspended")
+        return engine(work, requests, progress)
+
+    with pytest.raises(Suspended):
+        write_list(model, store, Wanted(AS_OF), tmp_path / "list.parquet", engine=meanwhile)
+    assert not (tmp_path / "list.parquet").exists()
+    assert not list(tmp_path.glob("*.parts/*.parquet"))
+
+
+@pytest.mark.slow
+def test_the_command_on_spark(store: Records, committee: Any, trusted: Path, models: Any, tmp_path: Path) -> None:
+    available()
+    bundle = bundles.whole(tmp_path / "bundle", models("linear"), committee)
+    environment = live.environment(tmp_path / "home", SPARK_LOCAL_DIRS=str(tmp_path / "scratch"), **LOCAL)
+    command = [sys.executable, "-m", "serving", "score", "--bundle", str(bundle), "--trusted-keys", str(trusted)]
+    command += ["--store", str(store.path), "--as-of", "2026-03-02"]
+    for name in ENGINES:
+        ran = subprocess.run(
+            [*command, "--out", str(tmp_path / name), "--engine", name],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=REPOSITORY,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+    assert pq.read_table(tmp_path / "spark").equals(pq.read_table(tmp_path / "threads"), check_metadata=True)
+
+
+@pytest.mark.slow
 def test_the_command(
     store: Records, screening_model: Path, committee: Any, trusted: Path, models: Any, tmp_path: Path
 ) -> None:
-    from tests.serving import bundles
-
     one = bundles.whole(tmp_path / "one", models("linear"), committee)
     two = bundles.whole(tmp_path / "two", screening_model, committee, study="screening-colorectal")
-    settings = live.environment(tmp_path / "home")
+    environment = live.environment(tmp_path / "home")
     both = ("--bundle", str(one), "--bundle", str(two), "--trusted-keys", str(trusted))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "serving", "score", *both, "--store", str(store.path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=settings, cwd=REPOSITORY, check=False)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=REPOSITORY, check=False)
 
     file = tmp_path / "list.parquet"
     ran = run("--study", "screening-colorectal", "--out", str(file), "--as-of", "2026-03-02", "--capacity", "5")

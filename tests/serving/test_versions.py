@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,26 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from serving.contract import now
 from serving.openapi import EXAMPLES
-from tests.conftest import REPOSITORY
 from tests.serving import bundles, live
+from tests.serving.registry import Registry
 
 pytestmark = pytest.mark.slow
-
-REGISTER = """
-import sys, mlflow
-from mlflow import MlflowClient
-folder, *bundles = sys.argv[1:]
-client = MlflowClient()
-experiment = client.create_experiment("test", artifact_location=folder)
-for each in bundles:
-    name, bundle = each.split("=", 1)
-    run = client.create_run(experiment)
-    client.log_artifacts(run.info.run_id, bundle, "bundle")
-    if not client.search_registered_models(f"name='{name}'"):
-        client.create_registered_model(name)
-    version = client.create_model_version(name, source=f"{run.info.artifact_uri}/bundle", run_id=run.info.run_id)
-    client.set_registered_model_alias(name, "approved", version.version)
-"""
 
 
 def test_versions_are_released_side_by_side_and_taken_back(
@@ -47,21 +29,11 @@ def test_versions_are_released_side_by_side_and_taken_back(
     bundles.decide(suspended, committee, "suspended", decided_at=now().replace(microsecond=0) - timedelta(hours=1))
     third = bundles.whole(tmp_path / "3", models("boosted"), committee, version="3.0.0")
     other = bundles.whole(tmp_path / "4", screening_model, committee, study="screening-colorectal", version="1.0.0")
-    home = tmp_path / "home"
-    settings = live.environment(home, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
+    registry = Registry(tmp_path, trusted)
+    mine = [("cardiovascular", bundle) for bundle in (first, suspended, third)]
+    registry.register(*mine, ("screening-colorectal", other), approved=True)
 
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        ran = [sys.executable, *command]
-        return subprocess.run(ran, capture_output=True, text=True, env=settings, cwd=REPOSITORY, check=False)
-
-    def serving(*command: str) -> subprocess.CompletedProcess[str]:
-        return run("-m", "serving", command[0], "--trusted-keys", str(trusted), *command[1:])
-
-    registered = [f"vigie-cardiovascular={bundle}" for bundle in (first, suspended, third)]
-    made = run("-c", REGISTER, str(tmp_path / "artifacts"), *registered, f"vigie-screening-colorectal={other}")
-    assert made.returncode == 0, made.stderr
-
-    listed = serving("versions", "--study", "cardiovascular")
+    listed = registry.serving("versions", "--study", "cardiovascular")
     assert listed.returncode == 0, listed.stderr
     lines = [line.split() for line in listed.stdout.splitlines()]
     assert [line[0] for line in lines] == ["3", "2", "1"]
@@ -70,14 +42,14 @@ def test_versions_are_released_side_by_side_and_taken_back(
     assert lines[1][-1] == "[suspended]"
     assert lines[2][-3:] == ["may", "be", "served"]
 
-    both = serving("release", "--study", "cardiovascular", "--study", "screening-colorectal")
+    both = registry.serving("release", "--study", "cardiovascular", "--study", "screening-colorectal")
     assert both.returncode == 0, both.stderr
-    back = serving("release", "--study", "cardiovascular", "--rollback")
+    back = registry.serving("release", "--study", "cardiovascular", "--rollback")
     assert back.returncode == 0, back.stderr
     assert "back to version 1" in back.stdout, "version 2 is suspended and passed over"
 
     command = ["serving", "serve", "--trusted-keys", str(trusted), "--development"]
-    with live.serving(command, settings, tmp_path / "log") as server, server.client() as client:
+    with live.serving(command, registry.settings, tmp_path / "log") as server, server.client() as client:
         served = {each["model"]["study"]: each for each in client.get("/models").json()["models"]}
         assert set(served) == {"cardiovascular", "screening-colorectal"}, "the other study stays in the Bento"
         assert served["cardiovascular"]["card"]["version"] == "1.0.0"
@@ -87,7 +59,7 @@ def test_versions_are_released_side_by_side_and_taken_back(
         assert client.post("/score", json=EXAMPLES["risk"]["value"]).json()["model"]["study"] == "cardiovascular"
         assert 'vigie_requests_total{door="/score",outcome="answered"} 1' in client.get("/metrics").text
 
-    nowhere = serving("release", "--study", "cardiovascular", "--rollback")
+    nowhere = registry.serving("release", "--study", "cardiovascular", "--rollback")
     assert nowhere.returncode == 4
     assert "before 1" in nowhere.stderr
     assert "Traceback" not in nowhere.stderr
