@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from features.feature_set import FeatureSet
 from features.typography import COLON
 from serving.contract import Category, Comparator, Note
-from training.published.comparators import HORIZON, SHOWN
+from training.published.comparators import SHOWN
 from training.scales import ESC_2021, Scale
 
 DECIMALS: Final = 6
@@ -45,9 +44,7 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
     published = SHOWN.get(name)
     if published is None:
         return [None] * len(frame)
-    risks = published.risk(frame, HORIZON).round(DECIMALS).tolist()
-    refused = np.isnan(risks).any()
-    reasons = published.refusals(frame) if refused else [""] * len(frame)
+    risks, reasons = published.answer(frame)
     return [
         Comparator(
             name=published.name,
@@ -56,7 +53,7 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
             category=None if reason else category(risk, age, ESC_2021),
             refusal=_refusal(reason, features) if reason else None,
         )
-        for risk, reason, age in zip(risks, reasons, frame["age"].tolist(), strict=True)
+        for risk, reason, age in zip(risks.round(DECIMALS).tolist(), reasons, frame["age"].tolist(), strict=True)
     ]
 
 

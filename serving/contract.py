@@ -7,9 +7,10 @@ that came with the model; an answer is a `Risk` or an `Abstention`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import (
@@ -27,8 +28,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from features.codes import SYSTEMS, Concept, InvalidCode
-from features.intake import normalise
+from features.codes import SYSTEMS, Concept, InvalidCode, measured
+from features.intake import believed
 from features.records import History, Record
 from training.committee import Bilingual
 
@@ -52,17 +53,20 @@ class Closed(BaseModel):
 
 def _moment(text: object) -> datetime:
     """Return the naive UTC datetime that a text stands for."""
-    fault = PydanticCustomError("moment", "a date (2026-03-02) or an ISO 8601 date-time with its offset from UTC")
     if not isinstance(text, str) or not MOMENT.fullmatch(text):
-        raise fault
+        raise _no_moment()
     try:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text.removesuffix("Z"))  # what is in UTC already needs no conversion
         found = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
     except (ValueError, OverflowError) as error:
-        raise fault from error
+        raise _no_moment() from error
     if not YEARS[0] <= found.year < YEARS[1]:
         raise PydanticCustomError("moment", f"a date in the years {YEARS[0]} to {YEARS[1] - 1}")
     return found
+
+
+def _no_moment() -> PydanticCustomError:
+    return PydanticCustomError("moment", "a date (2026-03-02) or an ISO 8601 date-time with its offset from UTC")
 
 
 def _not_far_ahead(moment: datetime | None) -> datetime | None:
@@ -75,6 +79,12 @@ def _system(name: str) -> str:
     if name not in SYSTEMS:
         raise PydanticCustomError("system", f"one of {', '.join(SYSTEMS)}")
     return name
+
+
+@lru_cache(maxsize=1 << 16)
+def _spelled(system: str, code: str) -> str:
+    """Return a code as its system writes it; codes repeat, so it is worked out once for each that is one."""
+    return SYSTEMS[system](code).value
 
 
 def now() -> datetime:
@@ -121,12 +131,12 @@ class ClinicalRecord(Closed):
     @field_validator("code")
     @classmethod
     def _of_its_system(cls, code: str, info: ValidationInfo) -> str:
-        system = SYSTEMS.get(info.data.get("system", ""))
+        name = info.data.get("system")
         try:
-            return system(code).value if system else code
+            return code if name is None else _spelled(name, code)
         except InvalidCode:
-            assert system is not None
-            form = f"a {system.title} code, which should {system.form}"
+            assert name is not None
+            form = f"a {SYSTEMS[name].title} code, which should {SYSTEMS[name].form}"
             raise PydanticCustomError("code", "{form}", {"form": form}) from None
 
     @field_validator("known_at")
@@ -363,6 +373,12 @@ class Reading:
     warnings: tuple[Omission, ...]
 
 
+@lru_cache(maxsize=32)
+def _measured_by(concepts: tuple[Concept, ...]) -> Callable[[str], Concept | None]:
+    """Return what finds the concept that measures a code; codes repeat, so it is worked out once for each."""
+    return lru_cache(maxsize=1 << 16)(partial(measured, concepts))
+
+
 WARNINGS: Final[dict[str, tuple[str, str]]] = {
     "unit": (
         "Mesures non utilisées : unité absente ou inconnue pour leur code",
@@ -392,14 +408,14 @@ def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | 
         What ``as_of`` is where the request has none; now by default.
     """
     as_of = request.as_of or moment or now()
-    concepts = tuple(concepts)
+    concept_of = _measured_by(tuple(concepts))
     counts = dict.fromkeys(WARNINGS, 0)
     kept = []
     for given in request.records:
         code = f"{given.system}:{given.code}"
         known_at = given.known_at or given.happened_at
-        found = normalise(code, given.value, given.unit, concepts)
-        if max(given.happened_at, known_at) >= as_of:
+        found = believed(concept_of(code), given.value, given.unit)
+        if given.happened_at >= as_of or known_at >= as_of:
             counts["after_as_of"] += 1  # the evaluator does not see it anyway: this only says so
         elif found.fault is not None:
             counts[found.fault] += 1

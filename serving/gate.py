@@ -1,8 +1,8 @@
 """The gate: a released bundle becomes a model that may answer, or a refusal that says why.
 
 A bundle is a folder: ``model/`` (`training.artefact`), ``card.json``, ``evidence.json``, ``audit.json``,
-``explanation.json``, ``ledger.jsonl`` (the committee's decisions), and the card's pages. Everything is checked, on a
-private copy, before a byte of the model is parsed: what is loaded is what was verified.
+``explanation.json``, ``monitoring.json``, ``ledger.jsonl`` (the committee's decisions) and the card's pages. All
+is checked, on a private copy, before a byte of the model is parsed: what is loaded is what was verified.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ MODEL_FILES: Final = frozenset(
     }
 )
 DOCUMENTS: Final = ("evidence", "audit", "explanation")
+RESTS_ON: Final = {
+    **dict.fromkeys(DOCUMENTS, "the one its card rests on"),
+    "monitoring": "the one its card describes: use would be compared with other people than the model learned from",
+}
+"""Documents whose digest is in the card, and what one that is altered is not."""
 PICKLES: Final = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle"})
 LARGEST_BUNDLE: Final = 1 << 30
 #: What conditions of the committee are called among those of the population.
@@ -123,6 +128,17 @@ class Admitted:
     def measured_ages(self) -> FeatureSet:
         """How many years old each dated measurement is."""
         return measured_ages(self.artefact.features)
+
+    @cached_property
+    def parts(self) -> tuple[FeatureSet, ...]:
+        """All that an answer depends on: features, population, required measurements and their ages."""
+        return self.artefact.features, self.artefact.population, self.artefact.required, self.measured_ages
+
+    @cached_property
+    def whole(self) -> FeatureSet:
+        """The same as one set, in this order: what the parts share is computed once."""
+        each = {f"{number}.{name}": part[name].node for number, part in enumerate(self.parts) for name in part}
+        return FeatureSet("whole", **{name: Expression(node) for name, node in each.items()})
 
     def still_valid(self, now: datetime) -> bool:
         """Return whether the approval still holds at ``now`` (UTC if it has no time zone); nothing is read again."""
@@ -329,14 +345,14 @@ def _check_files(bundle: Path, card: ModelCard) -> None:
             f"model/ has the digest {digest_folder(model)[:12]}…, its card describes "
             f"{str(card.traceability.model_digest)[:12]}…. Restore the model the committee approved."
         )
-    for name in DOCUMENTS:
+    for name, original in RESTS_ON.items():
         path = bundle / f"{name}.json"
         if not path.is_file():
             raise refusals.DocumentMissing(
                 f"the bundle has no {path.name}, on which its card rests. Make the bundle again."
             )
         if digest(path.read_bytes()) != getattr(card.traceability, f"{name}_digest"):
-            raise refusals.DocumentAltered(f"{path.name} is not the one its card rests on. Restore the original.")
+            raise refusals.DocumentAltered(f"{path.name} is not {original}. Restore the original.")
 
 
 def _is_pickle(path: Path) -> bool:

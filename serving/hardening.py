@@ -22,8 +22,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.contract import Fault, Problem, faults_of
 from serving.outcome import note_refusal
+from serving.settings import ANY_SITE
 
 LARGEST_BODY: Final = 256 * 1024
+#: A body up to this size is judged in a millisecond or two, where it is: handing it to a thread takes longer than that.
+A_FILE: Final = 64 * 1024
 #: Seconds within which a body must have arrived.
 BODY_WITHIN: Final = 5.0
 #: Seconds within which an answer begins, or is given up: before BentoML does (`serving.service`), and recorded.
@@ -161,7 +164,7 @@ class Hardened:
     guard
         Says who may ask, and keeps what became of it.
     origins
-        Sites whose pages may ask at doors that are shared, such as ``https://software.example``.
+        Sites whose pages may ask at doors that are shared, such as ``https://software.example``; `ANY_SITE` for all.
     """
 
     def __init__(
@@ -190,6 +193,8 @@ class Hardened:
                 return
             async with timeout(ANSWER_WITHIN):
                 await visit.enter(scope, headers)
+                if "\n" in scope["path"]:  # nothing of ours; BentoML would answer it in its own words
+                    raise Stopped(404, "not_found", "there is nothing here: see /")
                 if scope["query_string"]:
                     raise Stopped(400, "query_refused", "no query string: an address is no place for health data")
                 if scope["method"] not in door.methods:
@@ -212,7 +217,11 @@ class Hardened:
     def _allowed(self, door: Door, headers: Mapping[bytes, bytes]) -> bytes | None:
         """Return the site that asks, if its pages may."""
         origin = headers.get(b"origin", b"")
-        return origin if door.shared and origin.decode("latin-1") in self.origins else None
+        if not door.shared or not origin:
+            return None
+        if ANY_SITE in self.origins:
+            return ANY_SITE.encode()
+        return origin if origin.decode("latin-1") in self.origins else None
 
 
 async def _judged(
@@ -232,7 +241,7 @@ async def _judged(
         visit.seen(body)
         return judge(body)
 
-    found = await run_in_threadpool(asked)
+    found = asked() if len(body) <= A_FILE else await run_in_threadpool(asked)
     if door.about is not None:
         visit.asks_about(door.about(found))
     scope = {**scope, ASKED: [found]}

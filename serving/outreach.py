@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -29,10 +29,11 @@ import pyarrow.parquet as pq
 from features.catalogue.concepts import REGISTERED
 from features.columnar import latest_practice
 from features.digests import canonical, digest
-from features.engines import Progress, in_order
+from features.engines import Engine, Progress, on_threads
 from features.records import Records, Shard, to_microseconds
-from features.store import CODE
+from features.store import CODE, ROW
 from serving.cds_hooks.discovery import is_risk
+from serving.desks import Desks
 from serving.gate import Admitted
 from serving.scoring import DECIMALS, REASONS, Frames, direction_of, probabilities, signature
 from training.committee import Bilingual
@@ -55,6 +56,10 @@ PART: Final = pa.schema(
         ("level", pa.string()),
         ("reasons", pa.list_(REASON)),
     ]
+)
+#: What is told of a part: where it is, under which decision it was made, and its counts.
+MADE: Final = pa.schema(
+    [("file", pa.string()), ("decision", pa.string()), ("answered", pa.int64()), ("patients", pa.int64())]
 )
 #: Patients of a shard whose reasons are in memory at once.
 AT_ONCE: Final = 10_000
@@ -102,73 +107,128 @@ class Listed:
 
 
 def write_list(
-    model: Callable[[], Admitted], records: Records, wanted: Wanted, file: Path, progress: Progress | None = None
+    model: Callable[[], Admitted],
+    records: Records,
+    wanted: Wanted,
+    file: Path,
+    progress: Progress | None = None,
+    engine: Engine = on_threads,
 ) -> Listed:
     """Write the list of a store's patients to a Parquet file.
 
     Parameters
     ----------
     model
-        Returns the model if it may be used now, and raises `serving.refusals.Refused` if not: asked before each shard,
-        so that a model which is suspended meanwhile makes no list.
+        Returns the model if it may be used now, and raises `serving.refusals.Refused` if not: asked before each shard
+        and at the end, so that a model which is suspended meanwhile makes no list. Where the engine is not this
+        machine's, `Models` and a study.
     records
         The store.
     wanted
         Whom to list, and as of when.
     file
-        Replaced when the list is whole. Parts are kept in a folder beside it until then.
+        Replaced when the list is whole. Parts are kept in a folder beside it until then, which every machine that the
+        engine uses sees under the same path.
     progress
         Called with (shards done, shards in all).
+    engine
+        Where shards are scored: on this machine's threads, or `features.engines.spark.on_spark`.
 
     Returns
     -------
     Listed
         How many.
     """
-    admitted = model()
-    folder = file.with_name(f"{file.name}.parts")
+    model()
+    folder = file.with_name(f"{file.name}.parts").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    work = partial(_part, model, admitted, records, wanted, folder)
-    for part in in_order(work, records.shards):
-        parts.append(part)
-        if progress:
-            progress(len(parts), len(records.shards))
-    people = _rank(parts, admitted, records, wanted, file)
-    about = [pq.read_metadata(part) for part in parts]
-    patients = sum(int(each.metadata[b"patients"]) for each in about)
-    shutil.rmtree(folder)
-    return Listed(people, sum(each.num_rows for each in about), patients)
-
-
-def _part(
-    model: Callable[[], Admitted], admitted: Admitted, records: Records, wanted: Wanted, folder: Path, number: int
-) -> Path:
-    """Return the part of a shard, made if it is not there."""
-    if model().decision_digest != admitted.decision_digest:
+    maker = _PartMaker(model, records, wanted, folder, CODE)
+    requests = [(shard, ROW.empty_table()) for shard in records.shards]
+    while True:
+        try:
+            made = pa.concat_tables(engine(maker, requests, progress)).to_pylist()
+        except ValueError:
+            model()  # a model that may not be used any more is the reason, whatever an engine says
+            raise
         admitted = model()
-    decided = {
-        "code": CODE,
-        "model": admitted.model_digest,
-        "decision": admitted.decision_digest,
-        "as_of": wanted.as_of.isoformat(),
-        "practice": wanted.practice,
-        "reasons": wanted.reasons,
-        "files": sorted(records.files(number).values()),
-        "objections": digest(sorted(records.objections.pseudonyms)),
-    }
-    part = folder / f"{number:06d}-{digest(decided)[:32]}.parquet"
-    if part.exists():
-        return part
-    shard = records.read(number)
-    unfinished = folder / f"{UNFINISHED}{uuid4().hex}"
+        if {part["decision"] for part in made} == {admitted.decision_digest}:
+            break  # what was made under an earlier decision is made again under this one
+    parts = [folder / part["file"] for part in made]
+    people = _rank(parts, admitted, records, wanted, file)
+    shutil.rmtree(folder)
+    return Listed(people, sum(part["answered"] for part in made), sum(part["patients"] for part in made))
+
+
+@dataclass(frozen=True)
+class Models:
+    """The model that answers for a study, opened once by each process that asks: models are not sent over a network.
+
+    Attributes
+    ----------
+    bundles
+        Folders, under paths that every machine sees.
+    environment
+        Settings (`serving.settings`), as pairs: whose decisions count, and the committee's ledger.
+    study
+        Which study, the first if None.
+    """
+
+    bundles: tuple[Path, ...]
+    environment: tuple[tuple[str, str], ...]
+    study: str | None
+
+    def __call__(self) -> Admitted:
+        """Return the model if the gate and the committee let it be used now; raise `Refused` if not."""
+        return _desks(self.bundles, self.environment).of(self.study).model()
+
+
+@cache
+def _desks(bundles: tuple[Path, ...], environment: tuple[tuple[str, str], ...]) -> Desks:
+    return Desks.open(bundles, dict(environment))
+
+
+@dataclass(frozen=True)
+class _PartMaker:
+    """Makes the part of a shard, wherever it runs."""
+
+    model: Callable[[], Admitted]
+    records: Records
+    wanted: Wanted
+    folder: Path
+    code: str
+
+    def __call__(self, shard: int, _: pa.Table) -> pa.Table:
+        """Return (``MADE``) the part of a shard, made if it is not there."""
+        if self.code != CODE:
+            raise ValueError("another version of the package is installed here than where the work was given out")
+        admitted = self.model()
+        decided = {
+            "code": CODE,
+            "model": admitted.model_digest,
+            "decision": admitted.decision_digest,
+            "as_of": self.wanted.as_of.isoformat(),
+            "practice": self.wanted.practice,
+            "reasons": self.wanted.reasons,
+            "files": sorted(self.records.files(shard).values()),
+            "objections": digest(sorted(self.records.objections.pseudonyms)),
+        }
+        part = self.folder / f"{shard:06d}-{digest(decided)[:32]}.parquet"
+        if not part.exists():
+            _write(part, admitted, self.records.read(shard), self.wanted)
+        about = pq.read_metadata(part)
+        counts = [about.num_rows], [int(about.metadata[b"patients"])]
+        return pa.table([[part.name], [admitted.decision_digest], *counts], schema=MADE)
+
+
+def _write(part: Path, admitted: Admitted, shard: Shard, wanted: Wanted) -> None:
+    """Write the part of a shard, there wholly or not at all."""
+    unfinished = part.with_name(f"{UNFINISHED}{uuid4().hex}")
     schema = PART.with_metadata({b"patients": str(len(shard.patients)).encode()})
     with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
         for first in range(0, len(shard.patients), AT_ONCE if wanted.reasons else len(shard.patients)):
             last = first + AT_ONCE if wanted.reasons else None
             writer.write_table(_scored(admitted, shard, shard.patients[first:last], wanted).cast(schema))
     unfinished.replace(part)
-    return part
 
 
 def _scored(admitted: Admitted, shard: Shard, patients: npt.NDArray[np.object_], wanted: Wanted) -> pa.Table:
@@ -178,13 +238,13 @@ def _scored(admitted: Admitted, shard: Shard, patients: npt.NDArray[np.object_],
     if wanted.practice is not None:
         mine = practices == wanted.practice
         patients, practices, moments = patients[mine], practices[mine], moments[mine]
-    frames = Frames.of(admitted, lambda features: features.of_shard(shard, patients, moments))
+    frames = Frames.of_shard(admitted, shard, patients, moments)
     found = probabilities(admitted, frames)
     given = np.flatnonzero(~np.isnan(found))
     ages = frames.features["age"].to_numpy()[given] if "age" in frames.features else np.full(len(given), np.nan)
     scale = admitted.artefact.scale
     levels = [scale.level(risk, age) for risk, age in zip(found[given].tolist(), ages.tolist(), strict=True)]
-    rows = frames.rows(given.tolist())
+    rows = frames.rows(given)
     return pa.table(
         [
             pa.array(patients[given], pa.string()),
@@ -201,11 +261,12 @@ def _reasons(admitted: Admitted, rows: Frames) -> pa.Array:
     """Return what `serving.scoring` gives as reasons, a list a row: the features that move the probability most."""
     if not len(rows.features):
         return pa.array([], pa.list_(REASON))
-    names = list(rows.features.columns)
-    added = admitted.artefact.model.contributions(rows.features)[1].round(DECIMALS).fillna(0.0).to_numpy()
+    names = list(admitted.artefact.features)
+    ages = np.full(rows.values.shape, np.nan)
+    ages[:, [names.index(name) for name in admitted.measured_ages]] = rows.ages
+    added = np.nan_to_num(admitted.artefact.model.contributions(rows.features)[1].to_numpy().round(DECIMALS))
     order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :REASONS]
-    told = (added, rows.features.to_numpy(dtype=np.float64), rows.ages.reindex(columns=names).to_numpy())
-    chosen = (np.take_along_axis(each, order, axis=1).tolist() for each in told)
+    chosen = (np.take_along_axis(each, order, axis=1).tolist() for each in (added, rows.values, ages))
     reason = _Reasons(admitted)
     return pa.array(
         [

@@ -9,7 +9,7 @@ everything that depends on them (category, order of the reasons) is derived from
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features import columnar
 from features.feature_set import Feature, FeatureSet
 from features.language import YEAR
 from features.records import History, Shard, to_microseconds
@@ -41,6 +42,7 @@ from training.reasons import sentence
 DECIMALS: Final = 6
 REASONS: Final = 5
 Row = Mapping[str, float | None]
+Floats = npt.NDArray[np.float64]
 
 NOTICE: Final = Bilingual(
     fr="Usage de recherche, pas un dispositif médical. Cette estimation ne remplace pas le jugement du médecin.",
@@ -61,28 +63,51 @@ class Frames:
     ----------
     features
         What the model reads.
+    values
+        The same as numbers, shape ``(n, features)``: of a category its position.
     population, required
-        Conditions for an answer.
+        Conditions for an answer, 1 where they hold, shape ``(n, conditions)``.
     ages
-        Years since each dated measurement was taken.
+        Years since each dated measurement was taken, shape ``(n, features of measured_ages)``.
     """
 
     features: pd.DataFrame
-    population: pd.DataFrame
-    required: pd.DataFrame
-    ages: pd.DataFrame
+    values: Floats
+    population: Floats
+    required: Floats
+    ages: Floats
 
     @classmethod
-    def of(cls, admitted: Admitted, compute: Callable[[FeatureSet], pd.DataFrame]) -> Frames:
-        """Return the frames, each computed from its feature set by one of the two evaluators."""
-        artefact = admitted.artefact
-        sets = artefact.features, artefact.population, artefact.required, admitted.measured_ages
-        return cls(*map(compute, sets))
+    def of_patients(cls, admitted: Admitted, asked: Sequence[tuple[History, datetime]]) -> Frames:
+        """Return what the patient-wise evaluator computes from each history, before its own time."""
+        evaluator = admitted.whole.evaluator
+        return cls._of(admitted, np.array([evaluator(history, as_of) for history, as_of in asked], np.float64).T)
 
-    def rows(self, positions: list[int]) -> Frames:
+    @classmethod
+    def of_shard(
+        cls, admitted: Admitted, shard: Shard, patients: npt.NDArray[np.object_], as_of: npt.NDArray[np.int64]
+    ) -> Frames:
+        """Return what the columnar evaluator computes for patients of a shard, before ``as_of`` (microseconds)."""
+        return cls._of(admitted, columnar.evaluate(admitted.whole.plan, shard, patients, as_of))
+
+    @classmethod
+    def _of(cls, admitted: Admitted, columns: Floats) -> Frames:
+        features, *others = np.split(columns, np.cumsum([len(part) for part in admitted.parts])[:-1])
+        return cls(admitted.artefact.features.frame(features), features.T, *(other.T for other in others))
+
+    @property
+    def held(self) -> npt.NDArray[np.bool_]:
+        """Whether all conditions are true, a row each; a missing one is not."""
+        held: npt.NDArray[np.bool_] = (self.population == 1.0).all(axis=1) & (self.required == 1.0).all(axis=1)
+        return held
+
+    def rows(self, positions: npt.NDArray[np.int64]) -> Frames:
         """Return some of the rows, renumbered."""
-        frames = (self.features, self.population, self.required, self.ages)
-        return Frames(*(frame.iloc[positions].reset_index(drop=True) for frame in frames))
+        if len(positions) == len(self.values) and (np.diff(positions) == 1).all():
+            return self
+        arrays = (self.values, self.population, self.required, self.ages)
+        features = self.features.iloc[positions].reset_index(drop=True)
+        return Frames(features, *(array[positions] for array in arrays))
 
 
 def score(admitted: Admitted, history: History, as_of: datetime) -> Risk | Abstention:
@@ -97,8 +122,7 @@ def score(admitted: Admitted, history: History, as_of: datetime) -> Risk | Abste
     as_of
         Naive UTC. Only what happened and was known strictly before it counts.
     """
-    frames = Frames.of(admitted, lambda features: features.of_patient(history, as_of))
-    return answers(admitted, frames, [as_of])[0]
+    return score_each(admitted, [(history, as_of)])[0]
 
 
 def score_each(admitted: Admitted, asked: Sequence[tuple[History, datetime]]) -> list[Risk | Abstention]:
@@ -111,13 +135,7 @@ def score_each(admitted: Admitted, asked: Sequence[tuple[History, datetime]]) ->
     asked
         History and time of each, at least one.
     """
-    frames = Frames.of(
-        admitted,
-        lambda features: pd.concat(
-            [features.of_patient(history, as_of) for history, as_of in asked], ignore_index=True
-        ),
-    )
-    return answers(admitted, frames, [as_of for _, as_of in asked])
+    return answers(admitted, Frames.of_patients(admitted, asked), [as_of for _, as_of in asked])
 
 
 def score_many(
@@ -135,24 +153,27 @@ def score_many(
         Whom to score, shape ``(n,)``; one without any record is abstained from.
     """
     moments = np.full(len(patients), to_microseconds(as_of), dtype=np.int64)
-    frames = Frames.of(admitted, lambda features: features.of_shard(shard, patients, moments))
+    frames = Frames.of_shard(admitted, shard, patients, moments)
     return answers(admitted, frames, [as_of] * len(patients))
 
 
 def answers(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> list[Risk | Abstention]:
     """Return one answer a row of the frames, each at its own time."""
-    artefact = admitted.artefact
-    unmet = [
-        (*_unmet(artefact.population, population), *_unmet(artefact.required, required))
-        for population, required in zip(_rows(frames.population), _rows(frames.required), strict=True)
-    ]
-    answered = [row for row, reasons in enumerate(unmet) if not reasons]
-    signed = signature(admitted)
-    risks = iter(_risks(admitted, frames.rows(answered), [as_of[row] for row in answered]) if answered else [])
+    held = frames.held
+    answered = np.flatnonzero(held)
+    risks = iter(
+        _risks(admitted, frames.rows(answered), [as_of[row] for row in answered.tolist()]) if len(answered) else []
+    )
     return [
-        Abstention(**signed, as_of=moment, reasons=reasons) if reasons else next(risks)
-        for moment, reasons in zip(as_of, unmet, strict=True)
+        next(risks) if is_given else _abstention(admitted, frames, row, moment)
+        for row, (is_given, moment) in enumerate(zip(held, as_of, strict=True))
     ]
+
+
+def _abstention(admitted: Admitted, frames: Frames, row: int, moment: datetime) -> Abstention:
+    artefact = admitted.artefact
+    unmet = (*_unmet(artefact.population, frames.population[row]), *_unmet(artefact.required, frames.required[row]))
+    return Abstention(**signature(admitted), as_of=moment, reasons=unmet)
 
 
 def probabilities(admitted: Admitted, frames: Frames) -> npt.NDArray[np.float64]:
@@ -162,17 +183,10 @@ def probabilities(admitted: Admitted, frames: Frames) -> npt.NDArray[np.float64]
     """
     model = admitted.artefact.model
     found = np.full(len(frames.features), np.nan)
-    given = np.flatnonzero(_hold(frames.population) & _hold(frames.required))
+    given = np.flatnonzero(frames.held)
     if len(given):
-        rows = frames.features.iloc[given].reset_index(drop=True)
-        found[given] = model.risk(rows, float(model.horizon_)).round(DECIMALS)
+        found[given] = model.risk(frames.rows(given).features, float(model.horizon_)).round(DECIMALS)
     return found
-
-
-def _hold(conditions: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return whether all conditions are true, a row each; a missing one is not."""
-    held: npt.NDArray[np.bool_] = (conditions.to_numpy(dtype=np.float64) == 1.0).all(axis=1)
-    return held
 
 
 def signature(admitted: Admitted) -> dict[str, Any]:
@@ -195,26 +209,25 @@ def signature(admitted: Admitted) -> dict[str, Any]:
     }
 
 
-def _rows(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a frame of numbers, None where a value is missing."""
-    names = list(frame.columns)
+def _rows(names: FeatureSet, values: Floats) -> list[Row]:
+    """Return rows of numbers by name, None where a value is missing."""
     return [
         {name: None if math.isnan(value) else value for name, value in zip(names, row, strict=True)}
-        for row in frame.to_numpy(dtype=np.float64).tolist()
+        for row in values.tolist()
     ]
 
 
-def _unmet(conditions: FeatureSet, values: Row) -> list[Unmet]:
+def _unmet(conditions: FeatureSet, values: Floats) -> list[Unmet]:
     """Return the conditions that are not true; a missing one is not."""
     return [
         Unmet(
             code=name,
             fr=f"Condition non remplie{COLON['fr']} {each.fr}",
             en=f"Condition not met: {each.en}",
-            because="missing" if values[name] is None else "false",
+            because="missing" if math.isnan(value) else "false",
         )
-        for name, each in conditions.items()
-        if values[name] != 1.0
+        for (name, each), value in zip(conditions.items(), values.tolist(), strict=True)
+        if value != 1.0
     ]
 
 
@@ -223,10 +236,18 @@ def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> lis
     model, features, scale = admitted.artefact.model, admitted.artefact.features, admitted.artefact.scale
     horizon = float(model.horizon_)
     risks = model.risk(frames.features, horizon).round(DECIMALS).tolist()
-    contributions = model.contributions(frames.features)[1].round(DECIMALS)
+    contributions = model.contributions(frames.features)[1].to_numpy().round(DECIMALS)
     comparators = compare(admitted.artefact.comparator, features, frames.features)
     signed = signature(admitted)
-    rows = zip(as_of, risks, comparators, _rows(frames.features), _rows(contributions), _rows(frames.ages), strict=True)
+    rows = zip(
+        as_of,
+        risks,
+        comparators,
+        _rows(features, frames.values),
+        _rows(features, contributions),
+        _rows(admitted.measured_ages, frames.ages),
+        strict=True,
+    )
     return [
         Risk(
             **signed,

@@ -87,8 +87,7 @@ class Shadow:
 
     def _differences(self, answer: Risk | Abstention, reading: Reading) -> list[str]:
         """Return what is counted of one comparison."""
-        history, as_of = reading.history, reading.as_of
-        frames = Frames.of(self.admitted, lambda features: features.of_patient(history, as_of))
+        frames = Frames.of_patients(self.admitted, [(reading.history, reading.as_of)])
         given = float(probabilities(self.admitted, frames)[0])
         if math.isnan(given) or isinstance(answer, Abstention):
             both = math.isnan(given) and isinstance(answer, Abstention)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from features.commands import Parser, print_json, taught
 from features.digests import digest
 from features.engines import Progress
 from features.intake import InvalidRecords
@@ -25,6 +26,7 @@ from training.console import Steps
 from training.studies import FRAMINGHAM, STUDIES, Study
 
 OK, USAGE, INVALID, MISSING = 0, 2, 3, 4
+EXIT_CODES: Final = "exit codes: 0 done, 2 usage, 3 invalid input, 4 something missing"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,17 +46,31 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m training",
         description="Train, compare and audit models on a study, and draw up the model card.",
-        epilog="exit codes: 0 done, 2 usage, 3 invalid input, 4 something missing",
+        epilog=taught(
+            "python -m training studies",
+            "python -m training compare --patients 1500 --resamples 5",
+            "python -m training train --store records --reference CSE-2026-014 --contact cse@example.org",
+            "python -m training ledger verify committee/ledger.jsonl --demonstration",
+            codes=EXIT_CODES,
+        ),
     )
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, metavar="command")
     train = _of_study(commands, "train", _train, "run a study from records to a model card and a registered model")
     train.add_argument("--demonstration", action="store_true", help="approve the card with the demonstration key")
+    train.add_argument(
+        "--contact",
+        help="where whoever reads the card may write to those who answer for it; asked for unless --demonstration",
+    )
     _of_study(commands, "compare", _compare, "judge all models of a study on one page; nothing is registered")
     validate = _of_study(commands, "validate", _compare, "judge some models of a study; nothing is registered")
+    validate.epilog = taught(
+        "python -m training validate --model score2 --model logistic_regression --patients 1500 --resamples 5",
+        codes=EXIT_CODES,
+    )
     validate.add_argument(
         "--model", action="append", required=True, help="name of a model; several times for several models"
     )
@@ -63,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         help="judge all models on the published cohorts they apply to, on one page",
         description="Judge all models on the published cohorts they apply to: cohorts.html and cohorts.json. Most "
         "cohorts come with pip install 'vigie[cohorts]'.",
+        epilog=taught("python -m training cohorts --into real-people --cohort smart --resamples 50", codes=EXIT_CODES),
     )
     cohorts.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where page and figures go")
     cohorts.add_argument("--framingham", type=Path, metavar="FILE", help="CSV file of the longitudinal teaching set")
@@ -73,7 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     cohorts.add_argument("--seed", type=int, default=0, help="decides models, splits and bootstrap")
     cohorts.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
     cohorts.set_defaults(command=_cohorts)
-    studies = commands.add_parser("studies", help="list the studies")
+    studies = commands.add_parser(
+        "studies",
+        help="list the studies",
+        description="List the studies: whom each is about, what it predicts, and by which models.",
+        epilog=taught("python -m training studies", "python -m training studies --json", codes=EXIT_CODES),
+    )
+    studies.add_argument("--json", action="store_true", help="as JSON")
     studies.set_defaults(command=_studies)
     add_ledger_commands(commands.add_parser("ledger", help="check or show the committee's ledger of decisions"))
     return parser
@@ -92,7 +115,11 @@ def _of_study(
         name,
         help=what,
         description=f"{what[0].upper()}{what[1:]}. All is logged in MLflow, where MLFLOW_TRACKING_URI says.",
-        epilog=f"example: python -m training {name} --study screening-breast --store records/ --reference CSE-2026-014",
+        epilog=taught(
+            f"python -m training {name} --patients 1500 --resamples 5",
+            f"python -m training {name} --study screening-breast --store records --reference CSE-2026-014",
+            codes=EXIT_CODES,
+        ),
     )
     parser.add_argument("--study", choices=list(STUDIES), default="cardiovascular", help="default: cardiovascular")
     parser.add_argument(
@@ -113,6 +140,9 @@ def _of_study(
 
 
 def _train(options: argparse.Namespace) -> int:
+    if not options.demonstration and not options.contact:
+        print("a card names whom to write to about the model: give --contact", file=sys.stderr)
+        return USAGE
     from training import run  # MLflow takes seconds to import, and --help need not wait
 
     steps = Steps(run.TRAIN_STEPS + 1)
@@ -125,6 +155,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=int(options.seed),
         resamples=options.resamples,
         demonstration=options.demonstration,
+        contact=options.contact,
         redo=_redo("train", options),
         steps=steps,
     )
@@ -180,6 +211,8 @@ def _redo(command: str, options: argparse.Namespace) -> str:
     else:
         words += ["--patients", str(int(options.patients))]
     words += ["--seed", str(int(options.seed)), "--resamples", str(options.resamples)]
+    if getattr(options, "contact", None):
+        words += ["--contact", options.contact]
     for name in getattr(options, "model", []):
         words += ["--model", name]
     return shlex.join([*words, *(["--demonstration"] if getattr(options, "demonstration", False) else [])])
@@ -243,11 +276,27 @@ def _cohorts(options: argparse.Namespace) -> int:
 
 
 def _studies(options: argparse.Namespace) -> int:
+    if options.json:
+        print_json([_stated(study) for study in STUDIES.values()])
+        return OK
     for study in STUDIES.values():
         print(f"{study.name}\n  {study.title.fr} / {study.title.en}")
         print(f"  {study.cohort.name} → {study.outcome.name}; candidate {study.candidate}")
         print(f"  compared: {', '.join(model.name for model in study.models(0))}")
     return OK
+
+
+def _stated(study: Study) -> dict[str, object]:
+    """Return of a study what a script chooses by."""
+    return {
+        "name": study.name,
+        "title": {"fr": study.title.fr, "en": study.title.en},
+        "cohort": study.cohort.name,
+        "outcome": study.outcome.name,
+        "horizon_years": study.outcome.horizon,
+        "candidate": study.candidate,
+        "models": [model.name for model in study.models(0)],
+    }
 
 
 if __name__ == "__main__":

@@ -44,12 +44,19 @@ from training.card import (
 from training.committee import Bilingual
 from training.explain import Explanation
 from training.models import CensoringWeighted, CompetingCox, Learned, Recalibrated, StackedHazard
+from training.monitoring import Reference
 from training.published.comparators import SHOWN
 from training.scales import Esc2021
 from training.studies import Study
+from training.titles import title_in
 from training.validate import Evidence
 
 CROSSING: Final[tuple[tuple[Language, str], ...]] = (("fr", "passent de l’autre côté de"), ("en", "move across"))
+NOBODY: Final = NotApplicable(
+    reason=Bilingual(
+        fr="Démonstration : personne ne répond de ce modèle.", en="Demonstration: nobody answers for this model."
+    )
+)
 PACKAGES: Final = ("numpy", "pandas", "scikit-learn", "lightgbm", "skops", "shap", "fairlearn", "mlflow")
 
 
@@ -67,8 +74,12 @@ class Run:
         Of the saved model's folder.
     evidence, audit, explanation
         What validation, the fairness audit and SHAP say.
+    monitoring
+        Whom the candidate was learned from, as monitoring compares those it is used for with.
     run_id, created_at, demonstration
         MLflow's run, when the card is drawn up, and whether it is a demonstration.
+    contact
+        Where whoever reads the card may write; of no use to a demonstration, for which nobody answers.
     replaces
         Number and card's digest of the registered version before this one.
     """
@@ -83,9 +94,11 @@ class Run:
     evidence: Evidence
     audit: Audit
     explanation: Explanation
+    monitoring: Reference
     run_id: str
     created_at: datetime
     demonstration: bool
+    contact: str | None = None
     replaces: tuple[str, str] | None = None
 
 
@@ -119,7 +132,7 @@ def _identity(run: Run) -> Identity:
         title=run.study.title,
         changes=_changes(run.replaces),
         developer="Vigie contributors",
-        contact="SECURITY.md, CONTRIBUTING.md",
+        contact=NOBODY if run.demonstration else run.contact,
         licence="Apache-2.0",
     )
 
@@ -155,6 +168,7 @@ def _traceability(run: Run) -> Traceability:
         evidence_digest=content_digest(run.evidence),
         audit_digest=content_digest(run.audit),
         explanation_digest=content_digest(run.explanation),
+        monitoring_digest=content_digest(run.monitoring),
         code_commit=code_commit(),
         mlflow_run_id=run.run_id,
         environment={"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in PACKAGES}},
@@ -257,8 +271,10 @@ def lowered(text: str) -> str:
 
 def _output(run: Run) -> Output:
     outcome, scale = run.study.outcome, run.study.scale
-    published = SHOWN[run.study.comparator].title if run.study.comparator in SHOWN else None
-    beside_fr, beside_en = (f", {published} à côté", f", {published} beside it") if published else ("", "")
+    beside_fr = beside_en = ""
+    if run.study.comparator in SHOWN:
+        title = SHOWN[run.study.comparator].title
+        beside_fr, beside_en = f", {title_in(title, 'fr')} à côté", f", {title_in(title, 'en')} beside it"
     codes = ", ".join(str(code) for code in outcome.event.codes)
     if isinstance(outcome.event, Silence):
         event_fr, event_en = f"Aucun enregistrement de : {codes}", f"No record of: {codes}"
@@ -399,9 +415,9 @@ def _algorithm(model: Learned) -> Bilingual:
         case _:
             how = (type(model).__name__, type(model).__name__)
     return Bilingual(
-        fr=f"{model.title} : {how[0]} ; réglages fixés d’avance, sans recherche ; monotone dans les variables dont le sens est "
+        fr=f"{title_in(model.title, 'fr')} : {how[0]} ; réglages fixés d’avance, sans recherche ; monotone dans les variables dont le sens est "
         "déclaré (arbres) ; graine fixée.",
-        en=f"{model.title}: {how[1]}; settings fixed beforehand, without search; monotone in features with a declared "
+        en=f"{title_in(model.title, 'en')}: {how[1]}; settings fixed beforehand, without search; monotone in features with a declared "
         "direction (trees); fixed seed.",
     )
 

@@ -13,6 +13,8 @@ from training.validate import Evidence, ModelEvidence
 
 # Okabe and Ito's palette is told apart by people who see colours differently.
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+#: Panels side by side, at most.
+ACROSS: Final = 3
 STYLE: Final[Any] = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -45,8 +47,7 @@ def _scored(evidence: Evidence) -> list[tuple[ModelEvidence, str]]:
 def calibration(evidence: Evidence) -> Figure:
     """Draw observed against predicted risk, one panel a model: risk groups over the smooth curve and its band."""
     models = _scored(evidence)
-    figure = Figure(figsize=(3.6 * len(models), 3.8))
-    panels = np.atleast_1d(figure.subplots(1, len(models), sharex=True, sharey=True))
+    figure, panels = _grid(len(models))
     highest = [p.high for m, _ in models for p in m.calibration] + [p.high for m, _ in models for p in m.smooth]
     top = max((high for high in highest if np.isfinite(high)), default=0.3)
     for panel, (model, colour) in zip(panels, models, strict=True):
@@ -59,9 +60,23 @@ def calibration(evidence: Evidence) -> Figure:
         panel.plot(smooth[0], smooth[1], color=colour, lw=1)
         panel.errorbar([p.predicted for p in points], observed, yerr=spread, fmt="o", color=colour, capsize=2, ms=4)
         panel.set_title(model.name, fontsize=10)
-        panel.set_xlabel(f"Predicted {evidence.horizon:g}-year risk")
-    panels[0].set_ylabel("Observed (Aalen–Johansen, 95 % interval)")
+        panel.set_aspect("equal")
+    figure.supxlabel(f"Predicted {evidence.horizon:g}-year risk", fontsize=10)
+    figure.supylabel("Observed (Aalen–Johansen, 95 % interval)", fontsize=10)
     return figure
+
+
+def _grid(many: int) -> tuple[Figure, list[Any]]:
+    """Return a figure of so many panels, as wide as a page and no wider, with the same axes."""
+    across = min(max(many, 1), ACROSS)
+    down = -(-max(many, 1) // across)
+    figure = Figure(figsize=(3.2 * across, 0.4 + 3.1 * down))
+    panels = list(np.atleast_1d(figure.subplots(down, across, sharex=True, sharey=True)).flat)
+    for beyond in panels[many:]:
+        beyond.set_visible(False)
+    for above in panels[max(many - across, 0) : many]:
+        above.tick_params(labelbottom=True)  # the lowest of its column, though a row may be below
+    return figure, panels[:many]
 
 
 def decision_curve(evidence: Evidence) -> Figure:
@@ -92,8 +107,7 @@ def decision_curve(evidence: Evidence) -> Figure:
 def risk_distribution(evidence: Evidence) -> Figure:
     """Draw how predicted risks are spread among people with and without the event."""
     models = [(m, c) for m, c in _scored(evidence) if m.distribution]
-    figure = Figure(figsize=(3.6 * max(len(models), 1), 3.4))
-    panels = np.atleast_1d(figure.subplots(1, max(len(models), 1), sharex=True))
+    figure, panels = _grid(len(models))
     for panel, (model, _) in zip(panels, models, strict=True):
         assert model.distribution is not None
         edges = 100 * np.array(model.distribution.edges)
@@ -107,42 +121,59 @@ def risk_distribution(evidence: Evidence) -> Figure:
             panel.stairs(np.nan_to_num(share), edges, color=colour, label=label)
         panel.set_xlim(0, 40)
         panel.set_title(model.name, fontsize=10)
-        panel.set_xlabel("Predicted risk (%)")
-    panels[0].set_ylabel("Share of the group (%)\n(cells under 11 left out)")
-    panels[-1].legend(frameon=False)
+    figure.supxlabel("Predicted risk (%)", fontsize=10)
+    figure.supylabel("Share of the group (%), cells under 11 left out", fontsize=10)
+    for panel in panels[-1:]:
+        panel.legend(frameon=False)
     return figure
 
 
 def folds(evidence: Evidence) -> Figure:
-    """Draw discrimination and calibration in each held-out fold."""
+    """Draw discrimination and calibration in each held-out fold, their mean, and what to expect in a new one."""
     models = _scored(evidence)
-    figure = Figure(figsize=(9, 0.9 + 0.32 * sum(len(m.folds) for m, _ in models)))
+    rows = [(model, colour, fold) for model, colour in models for fold in (*model.folds, None)]
+    figure = Figure(figsize=(9, 1.3 + 0.26 * len(rows)))
     panels = figure.subplots(1, 2, sharey=True)
     for panel, measure, ideal in zip(panels, ("auc", "observed_expected"), (None, 1.0), strict=True):
-        labels: list[str] = []
-        for model, colour in models:
-            for fold in model.folds:
+        for row, (model, colour, fold) in enumerate(rows):
+            if fold is not None:
                 estimate = next(e for e in fold.estimates if e.measure == measure)
-                row = len(labels)
-                labels.append(f"{model.name}, {fold.label}")
                 if np.isfinite(estimate.value):
-                    panel.plot([estimate.low, estimate.high], [row, row], color=colour)
+                    panel.plot([estimate.low, estimate.high], [row, row], color=colour, lw=1)
                     panel.plot(estimate.value, row, "o", color=colour, ms=4)
-        panel.set_yticks(range(len(labels)), labels, fontsize=8)
+                continue
+            pooled = next((each for each in model.heterogeneity if each.measure == measure), None)
+            if pooled is not None and np.isfinite(pooled.pooled):
+                panel.plot([pooled.expected_low, pooled.expected_high], [row, row], color=colour, lw=7, alpha=0.25)
+                panel.plot([pooled.low, pooled.high], [row, row], color=colour, lw=3)
+                panel.plot(pooled.pooled, row, "D", color=colour, mec="white", ms=7)
+            panel.axhline(row + 0.5, color="#e5e5e5", lw=1)
+        panel.grid(axis="y", visible=False)
         panel.set_xlabel({"auc": "AUC at the horizon", "observed_expected": "Observed / expected"}[measure])
         if ideal is not None:
             panel.axvline(ideal, color="#555555", ls="--", lw=1)
-    panels[0].invert_yaxis()
+    labels = [f"{model.name}, {'mean' if fold is None else fold.label}" for model, _, fold in rows]
+    panels[0].set_yticks(range(len(rows)), labels, fontsize=8)
+    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+    figure.supxlabel(
+        "Dots: each fold and its 95 % interval. Diamonds: mean over folds, its 95 % interval (line) "
+        "and the 95 % prediction interval of a new fold (band)",
+        fontsize=8,
+    )
     return figure
 
 
 def importance(explanation: Explanation, most: int = 15) -> Figure:
-    """Draw the features that move predictions most."""
+    """Draw the features that move predictions most, and how far that differs between refits on other practices."""
     shown = explanation.importance[:most][::-1]
     figure = Figure(figsize=(6.8, 0.8 + 0.3 * len(shown)))
     panel = figure.subplots()
-    panel.barh([item.en for item in shown], [item.mean_abs for item in shown], color=COLOURS[0])
-    panel.set_xlabel(f"Mean absolute SHAP value (log-odds), {explanation.model}")
+    labels = [item.en for item in shown]
+    panel.barh(labels, [item.mean_abs for item in shown], color=COLOURS[4])
+    for row, item in enumerate(shown):
+        panel.plot([item.low, item.high], [row, row], color="#333333", lw=1.5, marker="|", ms=6)
+    again = f"\nLines: 95 % of {explanation.refits} refits on other practices" if explanation.refits else ""
+    panel.set_xlabel(f"Mean absolute SHAP value (log-odds), {explanation.model}{again}")
     panel.grid(axis="y", visible=False)
     return figure
 

@@ -127,6 +127,7 @@ def run(
     seed: int = 0,
     resamples: int = 200,
     demonstration: bool = False,
+    contact: str | None = None,
     redo: str | None = None,
     steps: Steps | None = None,
 ) -> Made:
@@ -145,6 +146,8 @@ def run(
         Of models and splits; bootstrap replicates.
     demonstration
         Whether the demonstration key approves the card, which is then marked so everywhere.
+    contact
+        Where whoever reads the card may write to those who answer for it; nobody answers for a demonstration.
     redo
         Command that does it again, for the record.
     steps
@@ -161,10 +164,14 @@ def run(
         If the study's candidate is not a learned model.
     RefusedPurpose
         If there is no purpose of the closed list, or no reference.
+    ValueError
+        If there is no contact, and this is no demonstration.
     DisclosureError
         If something in the bundle tells of single people, or of few.
     """
     mandate = Mandate(study.purpose, reference)
+    if not demonstration and not (contact and contact.strip()):
+        raise ValueError("no contact: say where whoever reads the card may write to those who answer for it")
     steps = steps or Steps(TRAIN_STEPS)
     with tracking.tracked(study, redo) as run_id:
         found = _compare(study, records, folder, mandate, (), seed, resamples, steps)
@@ -215,6 +222,7 @@ def run(
                 bundle / "model",
                 X,
             )
+            learned_from = _learned_from(study, records, found)
             drawn_up = draft(
                 Run(
                     study=study,
@@ -227,17 +235,23 @@ def run(
                     evidence=found.evidence,
                     audit=audited,
                     explanation=explanation,
+                    monitoring=learned_from,
                     run_id=run_id,
                     created_at=datetime.now(UTC).replace(microsecond=0, tzinfo=None),
                     demonstration=demonstration,
+                    contact=contact,
                     replaces=tracking.latest(study),
                 )
             ).final()
             (bundle / "card.json").write_text(drawn_up.to_json(), encoding="utf-8")
-            for name, document in (("evidence", found.evidence), ("audit", audited), ("explanation", explanation)):
+            for name, document in (
+                ("evidence", found.evidence),
+                ("audit", audited),
+                ("explanation", explanation),
+                ("monitoring", learned_from),
+            ):
                 (bundle / f"{name}.json").write_text(document.to_json(), encoding="utf-8")
             decision = _demonstration_decision(drawn_up, bundle) if demonstration else None
-            (bundle / "monitoring.json").write_text(_reference(study, records, found), encoding="utf-8")
             write_documents(bundle, drawn_up, found.evidence, audited, explanation, decision)
             if leaks := scan(bundle, _extremes(X[list(study.features)])):
                 lines = "\n".join(f"- {leak}" for leak in leaks)
@@ -344,14 +358,14 @@ def _fitted(study: Study, found: Compared) -> Learned:
     return fitted
 
 
-def _reference(study: Study, records: Records, found: Compared) -> str:
+def _learned_from(study: Study, records: Records, found: Compared) -> monitoring.Reference:
     """Return whom the candidate was learned from, as monitoring compares those it is used for with."""
     index = found.members.index
     met = compute(study.required, records, index) == 1.0
     risk = found.predictions[study.candidate].where(met.all(axis=1)).to_numpy()
     practices = index["practice"].to_numpy(dtype=object)
     seen = monitoring.Seen(practices, found.X[list(study.features)], found.groups, ~met, risk)
-    return monitoring.reference(study, seen).to_json()
+    return monitoring.reference(study, seen)
 
 
 def _extremes(X: pd.DataFrame) -> dict[str, tuple[float, float]]:

@@ -14,11 +14,14 @@ caller who doubts it hands in one stratum at a time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from features.outcome import CENSORED, COMPETING, EVENT, FollowUp
 
@@ -34,7 +37,7 @@ class StepFunction:
     times
         Years at which it may step, increasing, shape ``(m,)``.
     values
-        Its value from each of these times on, shape ``(m,)``.
+        Its value from each of these times on, shape ``(m,)``; several such functions, one a row, as ``(rows, m)``.
     """
 
     times: Floats
@@ -49,11 +52,14 @@ class StepFunction:
         return self._after(np.searchsorted(self.times, time, side="left"))
 
     def _after(self, steps: npt.NDArray[np.intp] | np.intp) -> Floats:
-        return np.asarray(np.concatenate([[1.0], self.values])[steps], dtype=np.float64)
+        first = np.ones((*self.values.shape[:-1], 1))
+        return np.asarray(np.concatenate([first, self.values], axis=-1)[..., steps], dtype=np.float64)
 
 
 class Timeline:
     """Follow-up on its distinct times: sorted once, then weighted as often as wanted.
+
+    Weights are one array ``(n,)``, or several, one a row: what is returned then has as many rows.
 
     Parameters
     ----------
@@ -70,28 +76,41 @@ class Timeline:
 
     def __init__(self, followup: FollowUp) -> None:
         self.times, self._position = np.unique(followup.duration, return_inverse=True)
-        self._cause = followup.cause
+        self._ends = followup.cause.astype(np.intp) * len(self.times) + self._position
 
     def tally(self, cause: int, weights: Floats | None = None) -> Floats:
         """Return the weighted number of rows that end with ``cause`` at each time, shape ``(m,)``."""
-        chosen = self._cause == cause
-        return np.bincount(
-            self._position[chosen],
-            weights=None if weights is None else weights[chosen],
-            minlength=len(self.times),
-        ).astype(np.float64)
+        tallied: Floats = self._tallies(weights)[cause]
+        return tallied
+
+    def _tallies(self, weights: Floats | None) -> Floats:
+        """Return the weighted number of rows that end with each cause at each time, shape ``(causes, ..., m)``."""
+        shape = (3, len(self.times))
+        if weights is None or weights.ndim == 1:
+            counts = np.bincount(self._ends, weights, minlength=math.prod(shape))
+            return counts.astype(np.float64).reshape(shape)
+        return np.moveaxis((weights @ self._placed).reshape(len(weights), *shape), 1, 0)
+
+    @cached_property
+    def _placed(self) -> sparse.csr_array:
+        """Return what adds up each row's weight where it ends, shape ``(n, causes × m)``."""
+        rows = len(self._ends)
+        return sparse.csr_array((np.ones(rows), self._ends, np.arange(rows + 1)), (rows, 3 * len(self.times)))
 
     def _counts(self, weights: Floats | None) -> tuple[Floats, Floats, Floats, Floats]:
         """Return events, competing events, censorings at each time, and rows still there afterwards."""
-        events, competing, censored = (self.tally(cause, weights) for cause in (EVENT, COMPETING, CENSORED))
+        tallies = self._tallies(weights)
+        events, competing, censored = (tallies[cause] for cause in (EVENT, COMPETING, CENSORED))
         everybody = events + competing + censored
-        later = np.append(np.cumsum(everybody[:0:-1])[::-1], 0.0) if len(everybody) else everybody
+        later = np.zeros_like(everybody)
+        later[..., :-1] = np.cumsum(everybody[..., :0:-1], axis=-1)[..., ::-1]
         return events, competing, censored, later
 
     def censoring(self, weights: Floats | None = None) -> StepFunction:
         """Return ``G``, the Kaplan–Meier curve of not being censored (events first at ties)."""
         _, _, censored, later = self._counts(weights)
-        return StepFunction(self.times, np.cumprod(_share(later, censored + later, otherwise=1.0), dtype=np.float64))
+        staying = _share(later, censored + later, otherwise=1.0)
+        return StepFunction(self.times, np.cumprod(staying, axis=-1, dtype=np.float64))
 
     def incidence(self, weights: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         """Return the Aalen–Johansen incidence of event and competing event, and survival, each ``(m,)``."""
@@ -103,13 +122,13 @@ class Timeline:
         return event, other, survival
 
     def at_rows(self, curve: StepFunction) -> Floats:
-        """Return a curve of this timeline just before each row's own duration, shape ``(n,)``."""
-        return np.concatenate([[1.0], curve.values])[self._position]
+        """Return a curve of this timeline just before each row's own duration, shape ``(..., n)``."""
+        return curve._after(self._position)
 
 
 def _share(part: Floats, whole: Floats, otherwise: float) -> Floats:
     """Return ``part / whole``, and ``otherwise`` where there is nothing to divide."""
-    shares = np.full(len(whole), otherwise)
+    shares = np.full(whole.shape, otherwise)
     np.divide(part, whole, out=shares, where=whole > 0)
     return shares
 
@@ -201,12 +220,15 @@ def censoring_weights(followup: FollowUp, horizon: float, weights: Floats | None
 
 
 def known_weights(closed: FollowUp, timeline: Timeline, weights: Floats | None = None) -> Floats:
-    """Do what `censoring_weights` does, for follow-up already closed at its horizon and already sorted."""
+    """Do what `censoring_weights` does, for follow-up already closed at its horizon and already sorted.
+
+    Several arrays of weights, one a row, give as many rows.
+    """
     curve = timeline.censoring(weights)
-    if not curve.before(closed.horizon) > 0:
-        return np.full(len(closed), np.nan)
     known = (closed.cause != CENSORED) | (closed.duration >= closed.horizon)
-    return _share(known.astype(np.float64), timeline.at_rows(curve), otherwise=0.0)
+    inverse = _share(known.astype(np.float64), timeline.at_rows(curve), otherwise=0.0)
+    inverse[~(curve.before(closed.horizon) > 0)] = np.nan
+    return inverse
 
 
 def aalen_johansen(followup: FollowUp, times: Sequence[float], weights: Floats | None = None) -> Floats:

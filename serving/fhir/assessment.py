@@ -19,6 +19,7 @@ from serving.fhir.basis import taken
 from serving.fhir.reading import FileReading
 from serving.gate import Admitted
 from training.committee import Bilingual
+from training.titles import title_in
 
 URN: Final = "urn:vigie:fhir"
 TRANSLATION: Final = "http://hl7.org/fhir/StructureDefinition/translation"
@@ -55,7 +56,7 @@ def assessment(
             *(_abstained(answer, language) if isinstance(answer, Abstention) else _compared(answer, language)),
         ],
         "status": "final" if is_risk else "cancelled",
-        "method": _concept("method", answer.model.name, answer.model.title, display=answer.model.title),
+        "method": _method(answer.model.name, answer.model.title),
         "code": _concept("study", answer.model.study, getattr(_title(admitted), language)),
         "subject": {"reference": read.subject},
         "occurrenceDateTime": _instant(answer.as_of),
@@ -98,7 +99,7 @@ def _device(admitted: Admitted, answer: Risk | Abstention) -> Element:
         "resourceType": "Device",
         "id": DEVICE,
         "identifier": [{"system": f"{URN}:model", "value": answer.model.digest}],
-        "deviceName": [{"name": answer.model.title, "type": "model-name"}],
+        "deviceName": [{"name": title_in(answer.model.title, "en"), "type": "model-name"}],
         "modelNumber": answer.model.name,
         "version": [
             {"type": _concept("version", name, name.replace("-", " ")), "value": value}
@@ -137,7 +138,7 @@ def _compared(answer: Risk, language: Language) -> list[Element]:
     other: Comparator | None = answer.comparator
     if other is None:
         return []
-    said = [_extension("method", valueCodeableConcept=_concept("method", other.name, other.title, display=other.title))]
+    said = [_extension("method", valueCodeableConcept=_method(other.name, other.title))]
     if other.risk is not None:
         said.append(_extension("probability-percent", valueDecimal=as_percent(other.risk)))
     if other.category is not None:
@@ -183,10 +184,14 @@ def _notes(answer: Risk | Abstention, language: Language) -> Iterable[str]:
     if answer.comparator is not None:
         other = answer.comparator
         said = getattr(other.refusal, language) if other.refusal else percent(other.risk, language)
-        yield f"{other.title}{COLON[language]} {said}"
+        yield f"{title_in(other.title, language)}{COLON[language]} {said}"
     if answer.missing:
         begin = {"fr": "Non renseigné", "en": "Not recorded"}[language]
         yield f"{begin}{COLON[language]} {', '.join(getattr(each, language) for each in answer.missing)}"
+
+
+def _method(name: str, title: str) -> Element:
+    return _concept("method", name, title_in(title, "fr"), display=title_in(title, "en"))
 
 
 def _title(admitted: Admitted) -> Bilingual:

@@ -45,6 +45,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     },
     "audit": {"attributes": []},
     "explanation": {"method": "test", "n": 500, "importance": [], "rate": 0.25},
+    "monitoring": {"study": "test"},
 }
 SOMETHING: tuple[Any, ...] = (
     {"reason": {"fr": "Bundle d’essai.", "en": "Test bundle."}},

@@ -311,7 +311,8 @@ IDENTIFIERS = {system.uri for system in SYSTEMS.values() if system.uri.startswit
 
 def test_the_documentation_names_every_door(admitted):
     described = set(specification(admitted)["paths"]) - {"/livez", "/readyz"}
-    unseen = {"/", "/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
+    pages = {"/", "/fr", "/en", "/page/{file}", "/page/patients.json"}
+    unseen = {*pages, "/docs.json", "/favicon.ico", "/fhir/{rest:path}"}
     routes = {route.path for route in application().routes} - unseen
     assert described == routes | {"/score"}
     for path in described:

@@ -64,6 +64,7 @@ MODEL_FILES = sorted(gate.MODEL_FILES)
         ("evidence.json", "document_altered"),
         ("audit.json", "document_altered"),
         ("explanation.json", "document_altered"),
+        ("monitoring.json", "document_altered"),
         ("ledger.jsonl", "ledger_altered"),
     ],
 )
@@ -74,8 +75,16 @@ def test_one_altered_byte_is_refused(bundle, trusted, file, code):
 
 
 @pytest.mark.usefixtures("unloaded")
+def test_another_reference_for_monitoring_is_refused_by_its_name(bundle, trusted):
+    (bundle / "monitoring.json").write_bytes(b'{"study":"other"}')
+    assert "monitoring.json is not the one its card describes" in str(refusal(bundle, trusted))
+    (bundle / "monitoring.json").unlink()
+    assert refusal(bundle, trusted).code == "document_missing"
+
+
+@pytest.mark.usefixtures("unloaded")
 def test_no_byte_of_the_small_files_can_be_altered(bundle, trusted):
-    for file in ("evidence.json", "audit.json", "explanation.json", "ledger.jsonl"):
+    for file in ("evidence.json", "audit.json", "explanation.json", "monitoring.json", "ledger.jsonl"):
         original = (bundle / file).read_bytes()
         for position in range(0, len(original), 7):
             alter(bundle / file, position)

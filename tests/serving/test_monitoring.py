@@ -27,6 +27,7 @@ from serving.__main__ import main
 from serving.monitoring import monitor
 from tests.serving import bundles
 from training.artefact import Artefact, save
+from training.card import content_digest
 from training.models import logistic_regression
 from training.monitoring import Reference, Report, Seen, reference
 from training.studies import CARDIOVASCULAR_5_YEARS
@@ -59,7 +60,7 @@ def learned(bundle: Path, records: Records, key: Ed25519PrivateKey) -> Path:
     )
     bundle.mkdir()
     save(artefact, bundle / "model", X)
-    bundles.assemble(bundle, bundle / "model")
+    bundles.assemble(bundle, bundle / "model", monitoring_digest=content_digest(made))
     (bundle / "monitoring.json").write_text(made.to_json(), encoding="utf-8")
     bundles.decide(bundle, key, valid_until=date(2099, 1, 1))
     return bundle

@@ -195,13 +195,9 @@ def test_the_category_is_that_of_the_risk_shown(admitted, patients):
 
 
 def test_rows_do_not_see_each_other(admitted, patients):
-    frames = Frames.of(
-        admitted,
-        lambda features: features.of_shard(
-            patients, patients.patients, np.full(300, int(np.datetime64(AS_OF, "us").astype(np.int64)))
-        ),
-    )
-    some = [5, 250, 17]
+    moments = np.full(300, int(np.datetime64(AS_OF, "us").astype(np.int64)))
+    frames = Frames.of_shard(admitted, patients, patients.patients, moments)
+    some = np.array([5, 250, 17])
     assert answers(admitted, frames.rows(some), [AS_OF] * 3) == [
         answers(admitted, frames, [AS_OF] * 300)[row] for row in some
     ]

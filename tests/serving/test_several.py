@@ -187,7 +187,7 @@ def risk(admitted: Admitted) -> float:
     from serving.scoring import Frames, probabilities
 
     reading = read(request_of("risk"), admitted.concepts)
-    frames = Frames.of(admitted, lambda features: features.of_patient(reading.history, reading.as_of))
+    frames = Frames.of_patients(admitted, [(reading.history, reading.as_of)])
     return float(probabilities(admitted, frames)[0])
 
 

@@ -201,6 +201,7 @@ def card(texts: AuthoredFields | None = None, **changes: Any) -> ModelCard:
             evidence_digest=content_digest(evidence()),
             audit_digest=content_digest(audit()),
             explanation_digest=content_digest(explanation()),
+            monitoring_digest="4" * 64,
             code_commit="abcdef1",
             mlflow_run_id=RUN,
             environment={"python": "3.11.7", "numpy": "2.3.4"},

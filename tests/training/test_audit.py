@@ -633,3 +633,21 @@ def test_no_small_group_is_had_by_subtracting_one_table_from_another(key: str) -
     assert small
     assert exposed([*tree.values(), total], sums, small) == []
     assert sum(value is not None for value in tree.values()) > len(tree) / 4, "what is hidden must leave something"
+
+
+@pytest.mark.parametrize("name", [*MEASURES, "calibration_at_threshold", "false_positive_rate"])
+def test_replicates_measured_together_are_those_measured_one_by_one(name: str) -> None:
+    risk, followup, _, practice = simulate(800)
+    order = np.argsort(risk)
+    risk, followup, practice = risk[order], followup[order], practice[order]
+    wanted = (MEASURES | AUDITED)[name]
+    draws = np.random.default_rng(3).multinomial(60, np.full(60, 1 / 60), size=6)[:, practice].astype(np.float64)
+    draws[4] = (risk < np.quantile(risk, 0.02)) * draws[4]  # hardly anybody, and knots that coincide
+    draws[5] = draws[5] * (followup.cause != 1)  # nobody has the event
+    threshold = (0.1,) if wanted.at_threshold else ()
+    assert wanted.at_once
+    with np.errstate(divide="ignore", invalid="ignore"):
+        together = wanted.function(risk, OutcomeAtHorizon.of(followup, 10.0, draws), draws, *threshold)
+        alone = [wanted.function(risk, OutcomeAtHorizon.of(followup, 10.0, each), each, *threshold) for each in draws]
+    assert_allclose(together, alone, rtol=1e-10, atol=1e-12)
+    assert np.isfinite(together[:4]).all()

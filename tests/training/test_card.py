@@ -46,6 +46,8 @@ from training.card import (
     typeset,
 )
 from training.committee import DEMONSTRATION_KEY_ID, Bilingual
+from training.drafting import NOBODY
+from training.published.comparators import score2
 
 CARD = cards.card()
 EMPTY = ModelCard.draft(AuthoredFields(), identity=cards.identity())
@@ -561,3 +563,48 @@ def test_an_audit_written_before_these_fields_is_still_shown() -> None:
                 del finding["shrunk"], finding["simultaneous"]
     card = cards.card(traceability=CARD.traceability.model_copy(update={"audit_digest": content_digest(audit)}))
     Page(render(card, cards.evidence(), audit, cards.explanation()))
+
+
+def test_a_card_without_contact_is_a_draft_and_a_demonstration_says_that_nobody_answers() -> None:
+    holed = cards.card(contact=None)
+    assert [hole.path for hole in holed.holes()] == ["identity.contact"]
+    nobody = cards.card(contact=NOBODY, demonstration=True)
+    assert "personne ne répond de ce modèle" in page(nobody)
+
+
+def test_the_digest_covers_the_reference_of_monitoring() -> None:
+    whole = cards.card()
+    other = whole.traceability.model_copy(update={"monitoring_digest": "5" * 64})
+    assert whole.model_copy(update={"traceability": other}).digest != whole.digest
+    absent = whole.traceability.model_copy(update={"monitoring_digest": None})
+    assert [hole.path for hole in whole.model_copy(update={"traceability": absent}).holes()] == [
+        "traceability.monitoring_digest"
+    ]
+
+
+def test_models_are_named_in_the_language_of_the_page() -> None:
+    tree = cards.evidence()
+    for model in tree["models"]:
+        model["title"] = score2().title
+    about = {"evidence_digest": content_digest(tree)}
+    known = cards.card()
+    known = known.model_copy(update={"traceability": known.traceability.model_copy(update=about)})
+    pages = {
+        language: render(known, tree, cards.audit(), cards.explanation(), language=language) for language in LANGUAGES
+    }
+    assert "région à risque faible" in pages["fr"]
+    assert "low-risk region" not in pages["fr"]
+    assert "low-risk region" in pages["en"]
+    assert "risque faible" not in pages["en"]
+
+
+def test_importance_is_shown_with_what_refits_make_of_it() -> None:
+    tree = cards.explanation() | {"refits": 10}
+    for row in tree["importance"]:
+        row |= {"mean_abs": 0.5, "low": 0.125, "high": 0.875}
+    known = cards.card()
+    about = {"explanation_digest": content_digest(tree)}
+    known = known.model_copy(update={"traceability": known.traceability.model_copy(update=about)})
+    text = render(known, cards.evidence(), cards.audit(), tree, language="en")
+    assert "95% of refits" in text
+    assert "[0.12, 0.88]" in text

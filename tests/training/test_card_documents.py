@@ -40,6 +40,7 @@ from training.card import (
     write_documents,
 )
 from training.card.versions import changed_estimate, differences, plain
+from training.drafting import NOBODY
 
 CARD = cards.card()
 EMPTY = ModelCard.draft(AuthoredFields(), identity=cards.identity())
@@ -57,7 +58,7 @@ def test_every_card_fits_the_published_schema() -> None:
     for card in (CARD, EMPTY, decided, cards.card(demonstration=True)):
         assert valid(json.loads(card.to_json()))
     assert schema_json() == schema_json()
-    assert json.loads(schema_json())["$id"] == "urn:vigie:model-card:1"
+    assert json.loads(schema_json())["$id"] == "urn:vigie:model-card:2"
 
 
 def test_what_is_no_card_does_not_fit() -> None:
@@ -70,7 +71,7 @@ def test_what_is_no_card_does_not_fit() -> None:
         "a text in one language": lambda t: t["authored"]["intended_use"].pop("en"),
         "a small count": lambda t: t["population"]["flow"][0].update(people=7),
         "a number as text": lambda t: t["output"].update(horizon_years="ten"),
-        "another format": lambda t: t.update(format=2),
+        "another format": lambda t: t.update(format=1),
     }
     for what, change in changes.items():
         altered = copy.deepcopy(tree)
@@ -460,3 +461,8 @@ def test_a_small_count_cannot_be_put_on_a_card() -> None:
     tree["population"]["flow"][0]["people"] = 7
     assert ModelCard.model_validate({k: v for k, v in tree.items() if k != "digest"}).population.flow[0].people == "<11"  # type: ignore[index,union-attr]
     assert canonical(tree)
+
+
+def test_the_page_for_patients_says_where_to_write() -> None:
+    assert "contact@example.org" in leaflet(cards.card(contact="contact@example.org"), cards.audit())
+    assert "écrire à ceux" not in leaflet(cards.card(contact=NOBODY), cards.audit())

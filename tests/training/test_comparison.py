@@ -12,10 +12,10 @@ import pytest
 from features.typography import LANGUAGES, NARROW, Language
 from tests.training.comparisons import evidence
 from training.comparison import comparison_page
-from training.comparison.rendering import short_title
 from training.models import Recalibrated
-from training.published.comparators import prevent, score2
+from training.published.comparators import pooled_cohort, prevent, score2
 from training.studies import CARDIOVASCULAR
+from training.titles import short_title, title_in
 from training.validate import Evidence
 
 STUDY = CARDIOVASCULAR
@@ -143,9 +143,21 @@ def test_evidence_of_another_study_is_refused(found: Evidence) -> None:
 def test_titles_are_in_one_language() -> None:
     title = "Régression logistique / Logistic regression"
     assert [short_title(title, language) for language in LANGUAGES] == ["Régression logistique", "Logistic regression"]
-    assert short_title("SCORE2 / SCORE2-OP (ESC 2021, low-risk region)", "fr") == "SCORE2 / SCORE2-OP"
+    assert short_title(score2().title, "fr") == "SCORE2 / SCORE2-OP"
     titles = [short_title(Recalibrated(score2()).title, language) for language in LANGUAGES]
     assert titles == ["SCORE2 / SCORE2-OP, recalibré", "SCORE2 / SCORE2-OP, recalibrated"]
     titles = [short_title(prevent().title, language) for language in LANGUAGES]
     assert titles[0].startswith("PREVENT, maladies cardiovasculaires")
     assert titles[1].startswith("PREVENT, cardiovascular disease")
+
+
+def test_what_stands_in_brackets_is_in_one_language_too() -> None:
+    assert title_in(score2().title, "fr") == "SCORE2 / SCORE2-OP (ESC 2021, région à risque faible)"
+    assert title_in(score2().title, "en") == "SCORE2 / SCORE2-OP (ESC 2021, low-risk region)"
+    assert title_in(pooled_cohort().title, "en").endswith("(United States, ACC/AHA 2013, not recalibrated for France)")
+    assert "(États-Unis, non recalé pour la France), maladies" in title_in(prevent().title, "fr")
+    titles = [title_in(Recalibrated(score2()).title, language) for language in LANGUAGES]
+    assert titles == [
+        "SCORE2 / SCORE2-OP (ESC 2021, région à risque faible), recalibré (niveau et pente)",
+        "SCORE2 / SCORE2-OP (ESC 2021, low-risk region), recalibrated (intercept and slope)",
+    ]

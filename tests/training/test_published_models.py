@@ -479,7 +479,7 @@ def test_what_everybody_is_given() -> None:
     assert "systolic_sd" not in same.features
     assert same.risk(X.drop(columns="systolic_sd"), 10.0)[0] == base
     assert pooled_cohort("black").risk(X, 10.0)[0] != pooled_cohort().risk(X, 10.0)[0]
-    assert score2_diabetes("high").title == "SCORE2-Diabetes (ESC 2023, high-risk region)"
+    assert score2_diabetes("high").title == "SCORE2-Diabetes (ESC 2023, région à risque élevé / high-risk region)"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from features.purpose import RefusedPurpose
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
+from training.__main__ import main
 from training.card import ModelCard
 from training.committee import Ledger, demonstration_keys
 from training.models import CensoringWeighted
@@ -112,7 +113,7 @@ def test_from_records_to_an_approved_bundle(records, tracking, tmp_path):
 
 def test_two_runs_give_the_same_bytes(records, tracking, tmp_path):
     for name in ("one", "two"):
-        run(small(CARDIOVASCULAR), records, tmp_path / name, reference="CSE-1", resamples=5)
+        run(small(CARDIOVASCULAR), records, tmp_path / name, reference="CSE-1", resamples=5, contact="cse@example.org")
     one, two = (tmp_path / name / "bundle" for name in ("one", "two"))
     assert digest_folder(one / "model") == digest_folder(two / "model")
     for name in ("evidence", "audit", "explanation"):
@@ -146,6 +147,8 @@ def test_the_command_line_says_what_is_missing(tmp_path):
             FRAMINGHAM.name,
             "--path",
             "nowhere.csv",
+            "--contact",
+            "cse@example.org",
             "--folder",
             tmp_path,
         ],
@@ -208,7 +211,7 @@ def test_a_search_leaves_its_trials_and_what_it_found(records, tracking, tmp_pat
     study = dataclasses.replace(
         CARDIOVASCULAR, features=features, models=models, candidate="tuned", also=(), rule=Rule(), robustness=None
     )
-    made = run(study, records, tmp_path / "out", reference="CSE-1", resamples=5)
+    made = run(study, records, tmp_path / "out", reference="CSE-1", resamples=5, contact="cse@example.org")
     logged = tracking.get_run(made.card.traceability.mlflow_run_id)
     assert float(logged.data.params["tuned.C"]) > 0
     assert [f.path for f in tracking.list_artifacts(logged.info.run_id, "trials")] == ["trials/tuned.csv"]
@@ -220,3 +223,10 @@ def test_figures_and_cards_name_no_patient(records, tracking, tmp_path):
     text = "".join(f.read_text("utf-8") for f in (tmp_path / "out" / "bundle").glob("*.json"))
     assert not [p for p in patients if f'"{p}"' in text]
     assert json.loads((tmp_path / "out" / "bundle" / "card.json").read_text("utf-8"))
+
+
+def test_a_card_that_is_no_demonstration_needs_whom_to_write_to(records, tmp_path, capsys):
+    with pytest.raises(ValueError, match="no contact"):
+        run(small(CARDIOVASCULAR), records, tmp_path, reference="CSE-1")
+    assert main(["train", "--patients", "10", "--folder", str(tmp_path)]) == 2
+    assert "--contact" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import Final
 
 from features.outcome import EVENT, FollowUp
 from training.measures import Column, Measure, OutcomeAtHorizon, Resampling, replicate, smallest_cell
+from training.measures.outcome import dot, total
 from training.survival import Floats, close
 
 MINIMUM_EVENTS: Final = 20
@@ -29,7 +30,7 @@ def window(threshold: float) -> tuple[float, float]:
     return low / (1 + low), high / (1 + high)
 
 
-def calibration_at_threshold(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+def calibration_at_threshold(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return observed / expected among people predicted near the threshold, where a decision hangs on it.
 
     Aalen–Johansen risk over mean predicted risk, as `observed_expected`, censoring weighted as in the whole group. NaN
@@ -37,12 +38,13 @@ def calibration_at_threshold(risk: Floats, outcome: OutcomeAtHorizon, weights: F
     """
     low, high = window(threshold)
     near = (risk >= low) & (risk < high)
-    return float(outcome.event @ near / ((outcome.event + outcome.event_free) @ (near * risk)))
+    expected = dot(outcome.event + outcome.event_free, near * risk)
+    return dot(outcome.event, near) / expected
 
 
-def false_positive_rate(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> float:
+def false_positive_rate(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion flagged among those who do not have the event by the horizon."""
-    return float(outcome.event_free @ (risk >= threshold) / outcome.event_free.sum())
+    return dot(outcome.event_free, risk >= threshold) / total(outcome.event_free)
 
 
 def _no_value(*_: object) -> float:
@@ -59,6 +61,7 @@ CALIBRATION: Final = Measure(
     needs_outcome=True,
     needs_times=False,
     function=calibration_at_threshold,
+    at_once=True,
 )
 FALSE_POSITIVES: Final = Measure(
     "false_positive_rate",
@@ -70,6 +73,7 @@ FALSE_POSITIVES: Final = Measure(
     needs_outcome=True,
     needs_times=False,
     function=false_positive_rate,
+    at_once=True,
 )
 GAIN: Final = Measure(
     "net_benefit_difference",

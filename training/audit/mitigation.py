@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from features.privacy import SMALLEST_COUNT
 from training.audit.measures import MINIMUM_EVENTS
 from training.audit.report import MitigatedGroup, Mitigation
 from training.measures import (
+    Column,
     Estimate,
     OutcomeAtHorizon,
     Resampling,
@@ -57,7 +58,7 @@ class _Model:
 
     def recalibrating(self, rows: Rows) -> float:
         """Return what to add to the log-odds of some rows for observed to equal expected."""
-        return calibration_intercept(self.risk[rows], self.outcome(rows), np.ones(len(rows)))
+        return float(calibration_intercept(self.risk[rows], self.outcome(rows), np.ones(len(rows))))
 
     def as_sensitive(self, rows: Rows, threshold: float, wanted: float) -> float:
         """Return what to add to the log-odds of some rows for that share of their cases to be flagged."""
@@ -89,10 +90,11 @@ def mitigations(
     model = _Model(risk, followup, horizon)
     folds = np.random.default_rng(seed).permutation(resampling.counts.shape[1]) % FOLDS
     fold = folds[resampling.cluster]
+    everybody = np.arange(len(risk))
     found = []
     for threshold in thresholds:
-        everybody = np.arange(len(risk))
-        wanted = sensitivity(risk, model.outcome(everybody), np.ones(len(risk)), threshold)
+        parts = [_Part.of(model, members, threshold, resampling) for members in (everybody, *rows.values())]
+        wanted = float(sensitivity(risk, model.outcome(everybody), np.ones(len(risk)), threshold))
         for policy in ("recalibration", "thresholds"):
             shift, cuts = np.zeros(len(risk)), {}
             for group, members in rows.items():
@@ -107,15 +109,16 @@ def mitigations(
                     moved = _shift(model, policy, learnt, threshold, wanted) if enough else 0.0
                     shift[members[fold[members] == held]] = moved
             after = np.where(shift == 0, risk, special.expit(logit(risk) + shift))
-            overall, of_groups = _changes(model, after, threshold, rows, counts, resampling)
-            found.append(
-                Mitigation(
-                    policy,
-                    threshold,
-                    overall,
-                    tuple(MitigatedGroup(group, cuts[group], of_groups[group]) for group in rows),
+            overall, *changes = (part.change(after) for part in parts)
+            groups = tuple(
+                MitigatedGroup(
+                    group,
+                    cuts[group],
+                    tuple(dataclasses.replace(each, n=counts[group][0], events=counts[group][1]) for each in of_group),
                 )
+                for group, of_group in zip(rows, changes, strict=True)
             )
+            found.append(Mitigation(policy, threshold, overall, groups))
     return tuple(found)
 
 
@@ -124,39 +127,41 @@ def _shift(model: _Model, policy: Policy, rows: Rows, threshold: float, wanted: 
     return found if math.isfinite(found) else 0.0
 
 
-def _changes(
-    model: _Model,
-    after: Floats,
-    threshold: float,
-    rows: Mapping[str, Rows],
-    counts: Mapping[str, tuple[int | None, int | None]],
-    resampling: Resampling,
-) -> tuple[tuple[Estimate, ...], dict[str, tuple[Estimate, ...]]]:
-    columns = columns_of(CHANGED, (threshold,))
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Everybody or a group, as the model has it now: what each policy is compared with."""
 
-    def change(members: Rows, shown: tuple[int | None, int | None] | None) -> tuple[Estimate, ...]:
-        before, new, theirs = model.risk[members], after[members], model.followup[members]
-        of_group = resampling[members]
-        a, b = (replicate(each, theirs, model.horizon, columns, of_group) for each in (new, before))
-        made = assemble(a[0] - b[0], a[1] - b[1], columns, theirs, model.horizon, of_group.clusters)
+    model: _Model
+    members: Rows
+    columns: Sequence[Column]
+    resampling: Resampling
+    point: Floats
+    draws: Floats
+
+    @classmethod
+    def of(cls, model: _Model, members: Rows, threshold: float, resampling: Resampling) -> Self:
+        columns, of_part = columns_of(CHANGED, (threshold,)), resampling[members]
+        now = replicate(model.risk[members], model.followup[members], model.horizon, columns, of_part)
+        return cls(model, members, columns, of_part, *now)
+
+    def change(self, after: Floats) -> tuple[Estimate, ...]:
+        """Return what other risks of all rows change, as it may be shown."""
+        new, theirs, horizon = after[self.members], self.model.followup[self.members], self.model.horizon
+        point, draws = replicate(new, theirs, horizon, self.columns, self.resampling)
+        differences = point - self.point, draws - self.draws
+        made = assemble(*differences, self.columns, theirs, horizon, self.resampling.clusters)
         smallest = [
             min(
-                smallest_cell(each, theirs, model.horizon, column, crossed=column[0].name == "sensitivity")
-                for each in (before, new)
+                smallest_cell(each, theirs, horizon, column, crossed=column[0].name == "sensitivity")
+                for each in (self.model.risk[self.members], new)
             )
-            for column in columns
+            for column in self.columns
         ]
-        people = {"sensitivity": model.events(members)}
-        visible = [
-            _rounded(each.suppressed(least), people.get(each.measure, len(members)))
+        people = {"sensitivity": self.model.events(self.members)}
+        return tuple(
+            _rounded(each.suppressed(least), people.get(each.measure, len(self.members)))
             for each, least in zip(made, smallest, strict=True)
-        ]
-        if shown is not None:
-            visible = [dataclasses.replace(each, n=shown[0], events=shown[1]) for each in visible]
-        return tuple(visible)
-
-    everybody = np.arange(len(after))
-    return change(everybody, None), {group: change(members, counts[group]) for group, members in rows.items()}
+        )
 
 
 def _rounded(estimate: Estimate, people: int) -> Estimate:

@@ -121,7 +121,7 @@ class _Export:
         return [
             ("ModelName", f"{self._text(identity.title)} ({identity.name}, {identity.model})"),
             ("ModelDeveloper", str(identity.developer)),
-            ("DeveloperContact", str(identity.contact)),
+            ("DeveloperContact", self.said("identity.contact")),
         ]
 
     def _release(self) -> list[Node]:

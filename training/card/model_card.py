@@ -49,7 +49,7 @@ class ModelCard(Frozen):
         What the committee decided; not part of the digest.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     identity: Identity
     traceability: Traceability = Traceability()
     population: Population = Population()

@@ -7,7 +7,7 @@ from typing import Any, Final
 from features.digests import canonical
 from training.card.model_card import ModelCard
 
-IDENTIFIER: Final = "urn:vigie:model-card:1"
+IDENTIFIER: Final = "urn:vigie:model-card:2"
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 

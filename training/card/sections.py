@@ -44,7 +44,7 @@ class Identity(Section):
     title: Bilingual | None = item(1, "identity", "Titre", "Title", "1")
     changes: Content | None = item(1, "identity", "Changements depuis la version précédente", "Changes", "24")
     developer: Text | None = item(3, "identity", "Développeur", "Developer")
-    contact: Text | None = item(3, "identity", "Contact", "Contact")
+    contact: Text | NotApplicable | None = item(3, "identity", "Contact", "Contact")
     licence: Text | None = item(5, "identity", "Licence", "Licence", "22")
     release_stage: Bilingual = item(6, "identity", "Statut réglementaire", "Regulatory status", default=RESEARCH_ONLY)
 
@@ -68,6 +68,9 @@ class Traceability(Section):
     evidence_digest: Digest | None = item(2, "traceability", "Empreinte des résultats", "Evidence digest")
     audit_digest: Digest | None = item(2, "traceability", "Empreinte de l’audit d’équité", "Audit digest")
     explanation_digest: Digest | None = item(2, "traceability", "Empreinte de l’explication", "Explanation digest")
+    monitoring_digest: Digest | None = item(
+        2, "traceability", "Empreinte de la référence de surveillance", "Monitoring-reference digest"
+    )
     code_commit: Text | None = item(2, "traceability", "Version du code", "Code commit", "18f")
     mlflow_run_id: Text | None = item(2, "traceability", "Exécution MLflow", "MLflow run")
     environment: dict[str, str] | None = item(2, "traceability", "Environnement logiciel", "Software environment")

@@ -17,7 +17,8 @@ from training.card.suppression import gate
 from training.card.writing import TEMPLATES
 from training.committee import Bilingual
 from training.comparison.page import Page, Tree
-from training.comparison.rendering import comparison_environment, short_title
+from training.comparison.rendering import comparison_environment
+from training.titles import short_title
 
 HEADLINES: Final = ("auc", "uno_c", "observed_expected", "calibration_slope", "ipa")
 TITLE: Final = Bilingual(fr="Des personnes réelles", en="Real people")

@@ -21,6 +21,7 @@ from training.card.writing import TEMPLATES, count, label_of_measure, number
 from training.committee import Bilingual
 from training.comparison.page import Page
 from training.studies import Study
+from training.titles import short_title
 
 DECIMALS: Final = {"interventions_avoided": 1, "brier": 4, "net_benefit": 4}
 """Where the card's own three would say too much, or nothing of a difference."""
@@ -69,22 +70,6 @@ def comparison_page(evidence: Document, study: Study, language: Language = "fr")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     skeleton = comparison_environment(language).get_template("comparison.html.j2")
     return skeleton.render(style=style, style_digest=digest, contents=contents, study=study)
-
-
-def short_title(title: str, language: Language) -> str:
-    """Return a model's title in one language, without what stands in brackets.
-
-    Titles are ``"français / English"``, or ``"name, français / English"`` where what comes before is the same in both.
-    A stroke before another name in capitals, as in SCORE2 / SCORE2-OP, is part of the name.
-    """
-    halves = re.split(r" / (?![A-Z]{3})", re.sub(r"\s*\(.*?\)", "", title))
-    if len(halves) != 2:
-        return " / ".join(halves)
-    french, english = halves
-    if language == "fr":
-        return french
-    name = french.rpartition(", ")[0]
-    return f"{name}, {english}" if name and english[:1].islower() else english
 
 
 def _scale(low: float, high: float, first: float, last: float, *, log: bool = False) -> Callable[[float], float]:

@@ -38,8 +38,8 @@ class Grid:
 FINE: Final = Grid(512, 64)
 PAIRS: Final = Grid(96, 24)
 """For what compares pairs of cells, whose intervals it moves by less than another seed does."""
-AT_ONCE: Final = 2**22
-"""Numbers held at once while replicates are weighted: 32 MB."""
+AT_ONCE: Final = 2**18
+"""Weights held at once, of some replicates: what is computed of them then stays in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,20 +95,23 @@ class Cells:
         return cls(mean, closed[first], np.unique(place[first], return_index=True)[1], counts, exact)
 
     def frequencies(self, draws: npt.NDArray[np.uint8]) -> Iterator[Floats]:
-        """Yield the weights of the cells, ``(m,)``, in each replicate; ``draws`` are ``(replicates, clusters)``."""
+        """Yield the weights of the cells, ``(some, m)``, in some replicates after others, all of them in the end.
+
+        ``draws`` are ``(replicates, clusters)``.
+        """
         at_once = max(1, AT_ONCE // sum(self.counts.shape))
         for start in range(0, len(draws), at_once):
             block = draws[start : start + at_once].astype(np.float64).T
-            yield from np.ascontiguousarray((self.counts @ np.ascontiguousarray(block)).T)
+            yield np.ascontiguousarray((self.counts @ np.ascontiguousarray(block)).T)
 
     def everybody(self) -> Floats:
         """Return the number of rows of each cell, shape ``(m,)``."""
         return np.asarray(self.counts.sum(axis=1), dtype=np.float64).ravel()
 
     def over_times(self, outcome: OutcomeAtHorizon, weights: Floats) -> tuple[OutcomeAtHorizon, Floats]:
-        """Return an outcome and weights of the cells added up over time and cause, shape ``(k,)``."""
+        """Return an outcome and weights of the cells added up over time and cause, shape ``(..., k)``."""
         event, event_free, weight = (
-            np.add.reduceat(each, self.starts) for each in (outcome.event, outcome.event_free, weights)
+            np.add.reduceat(each, self.starts, axis=-1) for each in (outcome.event, outcome.event_free, weights)
         )
         return OutcomeAtHorizon(outcome.followup, event, event_free), weight
 

@@ -47,12 +47,14 @@ class _Level:
 
     def below(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return, for each earlier row (0 for others), the weight of its later ones of lower risk, and of all."""
-        inside = np.add.reduceat(np.where(self.later, weights[self.order], 0.0), self.ties)
-        upto = np.append(0.0, np.cumsum(inside))
-        start = upto[self.first]
-        lower, whole = np.zeros(len(weights)), np.zeros(len(weights))
-        lower[self.earlier] = (upto[:-1] + inside / 2 - start)[self.run]
-        whole[self.earlier] = (upto[self.after] - start)[self.run]
+        sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
+        np.cumsum(np.take(weights, self.order, axis=-1) * self.later, axis=-1, out=sums[..., 1:])
+        upto = np.take(sums, np.append(self.ties, weights.shape[-1]), axis=-1)
+        inside = np.diff(upto, axis=-1)
+        start = np.take(upto, self.first, axis=-1)
+        lower, whole = np.zeros_like(weights), np.zeros_like(weights)
+        lower[..., self.earlier] = np.take(upto[..., :-1] + inside / 2 - start, self.run, axis=-1)
+        whole[..., self.earlier] = np.take(np.take(upto, self.after, axis=-1) - start, self.run, axis=-1)
         return lower, whole
 
 
@@ -90,7 +92,7 @@ def _levels_of(risk: Floats, followup: FollowUp) -> Iterable[_Level]:
     return _LEVELS[followup][1]
 
 
-def concordance(risk: Floats, closed: FollowUp, weights: Floats) -> float:
+def concordance(risk: Floats, closed: FollowUp, weights: Floats) -> Floats:
     """Return the share of comparable pairs in which the one with the event was given the higher risk.
 
     Parameters
@@ -100,11 +102,11 @@ def concordance(risk: Floats, closed: FollowUp, weights: Floats) -> float:
     closed
         Follow-up of the same rows, closed at the horizon.
     weights
-        Frequencies, shape ``(n,)``.
+        Frequencies, shape ``(..., n)``.
 
     Returns
     -------
-    float
+    ndarray of shape (...)
         NaN when no pair can be compared, or nobody was followed to the horizon. A tie of risk counts half.
 
     Notes
@@ -117,21 +119,22 @@ def concordance(risk: Floats, closed: FollowUp, weights: Floats) -> float:
     timeline = Timeline(closed)
     curve = timeline.censoring(weights)
     before = timeline.at_rows(curve)
-    if not curve.before(closed.horizon) > 0:
-        return float("nan")
     after = np.where(closed.duration < closed.horizon, curve(closed.duration), before)
-    case = np.divide(weights, before, out=np.zeros(len(risk)), where=(closed.cause == EVENT) & (before > 0))
-    competing = np.divide(weights, before, out=np.zeros(len(risk)), where=(closed.cause == COMPETING) & (before > 0))
-    still = np.divide(case, after, out=np.zeros(len(risk)), where=after > 0)
+    case, competing = (
+        np.divide(weights, before, out=np.zeros_like(weights), where=(closed.cause == cause) & (before > 0))
+        for cause in (EVENT, COMPETING)
+    )
+    still = np.divide(case, after, out=np.zeros_like(weights), where=after > 0)
     starts = np.flatnonzero(np.diff(risk, prepend=-1.0))
-    tied = np.add.reduceat(competing, starts)
-    below = np.repeat(np.cumsum(tied) - tied / 2, np.diff(np.append(starts, len(risk))))
-    concordant, comparable = case @ below, case.sum() * competing.sum()
+    tied = np.add.reduceat(competing, starts, axis=-1)
+    below = np.repeat(np.cumsum(tied, axis=-1) - tied / 2, np.diff(np.append(starts, len(risk))), axis=-1)
+    concordant, comparable = np.vecdot(case, below), case.sum(axis=-1) * competing.sum(axis=-1)
     has_competing = bool(competing.any())
     for level in _levels_of(risk, closed):
         lower, whole = level.below(weights)
-        concordant, comparable = concordant + still @ lower, comparable + still @ whole
+        concordant, comparable = concordant + np.vecdot(still, lower), comparable + np.vecdot(still, whole)
         if has_competing:  # those whose competing event came later are compared as still under observation
             lower, whole = level.below(competing)
-            concordant, comparable = concordant - case @ lower, comparable - case @ whole
-    return float(concordant / comparable)
+            concordant, comparable = concordant - np.vecdot(case, lower), comparable - np.vecdot(case, whole)
+    followed = curve.before(closed.horizon) > 0
+    return np.where(followed, concordant / comparable, np.nan)

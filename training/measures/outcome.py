@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from features.outcome import EVENT, FollowUp
 from training.survival import Floats, Timeline, close, known_weights
 
 
+def dot(values: Floats, others: npt.ArrayLike) -> Floats:
+    """Return the sum of products over people, of each replicate where there are several."""
+    return np.asarray(np.vecdot(values, others), dtype=np.float64)
+
+
+def total(values: Floats) -> Floats:
+    """Return the sum over people, of each replicate where there are several."""
+    return np.asarray(values.sum(axis=-1), dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class OutcomeAtHorizon:
     """What is known at the horizon, weighted so that those followed speak for those lost.
+
+    Of several arrays of frequencies, one a bootstrap replicate, ``event`` and ``event_free`` have as many rows.
 
     Parameters
     ----------
@@ -42,10 +56,15 @@ class OutcomeAtHorizon:
         closed = close(followup, horizon)
         return cls.closed(closed, Timeline(closed), np.ones(len(closed)) if weights is None else weights)
 
+    def replicates(self) -> Iterator[Self]:
+        """Yield the outcome in each replicate."""
+        for event, event_free in zip(self.event, self.event_free, strict=True):
+            yield replace(self, event=event, event_free=event_free)
+
     @classmethod
     def closed(cls, followup: FollowUp, timeline: Timeline, weights: Floats) -> Self:
         """Return the outcome of follow-up already closed and sorted."""
         known = weights * known_weights(followup, timeline, weights)
         had_event = followup.cause == EVENT
-        event = np.where(had_event, known, 0.0 * known)
+        event = known * had_event
         return cls(followup, event, known - event)

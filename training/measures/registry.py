@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 Better = Literal["higher", "lower", "target"] | None
-Function = TypeVar("Function", bound=Callable[..., float])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class Measure:
         Whether it depends on when events happened, and not only on what is known at the horizon.
     function
         What computes it.
+    at_once
+        Whether the function takes many replicates at once: outcome and weights have then one row each, and so has
+        what it returns.
     """
 
     name: str
@@ -42,7 +45,8 @@ class Measure:
     at_threshold: bool
     needs_outcome: bool
     needs_times: bool
-    function: Callable[..., float]
+    function: Callable[..., Any]
+    at_once: bool = False
 
 
 MEASURES: Final[dict[str, Measure]] = {}
@@ -59,12 +63,13 @@ def measure(
     at_threshold: bool = False,
     needs_outcome: bool = True,
     needs_times: bool = False,
+    at_once: bool = False,
 ) -> Callable[[Function], Function]:
     """Register a function as a measure.
 
     Parameters
     ----------
-    name, label_fr, label_en, target, better, at_threshold, needs_outcome, needs_times
+    name, label_fr, label_en, target, better, at_threshold, needs_outcome, needs_times, at_once
         See `Measure`.
 
     Raises
@@ -79,7 +84,7 @@ def measure(
 
     def register(function: Function) -> Function:
         MEASURES[name] = Measure(
-            name, label_fr, label_en, better, target, at_threshold, needs_outcome, needs_times, function
+            name, label_fr, label_en, better, target, at_threshold, needs_outcome, needs_times, function, at_once
         )
         return function
 

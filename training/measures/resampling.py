@@ -70,6 +70,7 @@ class Resampling:
 
 
 Column = tuple[Measure, float | None]
+Function = Callable[[Floats, OutcomeAtHorizon, Floats], Floats]
 
 
 def columns_of(measures: Sequence[str] | None, thresholds: Sequence[float]) -> list[Column]:
@@ -109,6 +110,17 @@ def _value(column: Column, risk: Floats, outcome: OutcomeAtHorizon, weights: Flo
     return value if math.isfinite(value) else math.nan
 
 
+def _values(column: Column, risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
+    """Return the value of one measure in each replicate."""
+    wanted, threshold = column
+    if not wanted.at_once:
+        return np.array(
+            [_value(column, risk, *each) for each in zip(outcome.replicates(), weights, strict=True)], dtype=np.float64
+        )
+    found = np.asarray(wanted.function(risk, outcome, weights, *(() if threshold is None else (threshold,))))
+    return np.where(np.isfinite(found), found, np.nan)
+
+
 def replicate(
     risk: Floats,
     followup: FollowUp,
@@ -143,9 +155,12 @@ def replicate(
         def values(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, some: Sequence[Column] = some) -> Floats:
             return np.array([_value(column, risk, outcome, weights) for column in some])
 
+        def at_once(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, some: Sequence[Column] = some) -> Floats:
+            return np.stack([_values(column, risk, outcome, weights) for column in some], axis=-1)
+
         if chosen:
-            point[chosen], replicates[:, chosen] = replicate_vector(
-                risk, followup, horizon, values, resampling, thresholds, timed=timed
+            point[chosen], replicates[:, chosen] = _replicates(
+                risk, followup, horizon, values, at_once, resampling, thresholds, timed=timed
             )
     return point, replicates
 
@@ -154,7 +169,7 @@ def replicate_vector(
     risk: Floats,
     followup: FollowUp,
     horizon: float,
-    function: Callable[[Floats, OutcomeAtHorizon, Floats], Floats],
+    function: Function,
     resampling: Resampling,
     thresholds: Sequence[float] = (),
     *,
@@ -179,6 +194,25 @@ def replicate_vector(
     the last bit. Values are computed on all rows. Replicates are computed on `Cells`, and above `EXACT` rows moved by
     the difference the cells make to the value itself (in the fifth digit, usually).
     """
+
+    def one_by_one(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
+        return np.array([function(risk, *each) for each in zip(outcome.replicates(), weights, strict=True)])
+
+    return _replicates(risk, followup, horizon, function, one_by_one, resampling, thresholds, timed=timed)
+
+
+def _replicates(
+    risk: Floats,
+    followup: FollowUp,
+    horizon: float,
+    function: Function,
+    at_once: Function,
+    resampling: Resampling,
+    thresholds: Sequence[float],
+    *,
+    timed: bool,
+) -> tuple[Floats, Floats]:
+    """Do what `replicate_vector` does; ``at_once`` is the function of many replicates, a row each."""
     order = np.lexsort((resampling.cluster, followup.cause, followup.duration, risk))
     risk, resampling, closed = risk[order], resampling[order], close(followup[order], horizon)
     # On vectors this short threads gain nothing, wait for each other on a busy machine, and add up in another order.
@@ -192,16 +226,19 @@ def replicate_vector(
         timeline, rows = cells.timeline(), cells.rows()
 
         def values(weights: Floats) -> Floats:
-            if not weights.any():
-                return np.full_like(point, np.nan)
+            found = np.full((len(weights), len(point)), np.nan)
+            drawn = weights.any(axis=-1)
+            weights = weights if drawn.all() else weights[drawn]
             outcome = OutcomeAtHorizon.closed(cells.followup, timeline, weights)
-            return (
-                function(rows, outcome, weights) if timed else function(cells.risk, *cells.over_times(outcome, weights))
-            )
+            if len(weights) and timed:
+                found[drawn] = at_once(rows, outcome, weights)
+            elif len(weights):
+                found[drawn] = at_once(cells.risk, *cells.over_times(outcome, weights))
+            return found
 
-        replicates = np.array([values(weights) for weights in cells.frequencies(resampling.counts)])
+        replicates = np.concatenate([values(weights) for weights in cells.frequencies(resampling.counts)])
         if not cells.exact:
-            moved = point - values(cells.everybody())
+            moved = point - values(cells.everybody()[np.newaxis])[0]
             replicates += np.where(np.isfinite(moved), moved, 0.0)
     return point, replicates
 

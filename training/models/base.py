@@ -23,7 +23,7 @@ class RiskModel(ABC):
     name
         Short identifier, unique within a study, such as ``"score2"``.
     title
-        What a reader sees, such as ``"SCORE2 / SCORE2-OP (ESC 2021, low-risk region)"``.
+        What a reader sees, such as ``"Régression logistique / Logistic regression"`` (`training.titles`).
     reads
         Columns it learns from; None for all it is given.
     states
@@ -116,6 +116,8 @@ class Learned(RiskModel):
         raise TypeError(f"{self.name}: no exact contributions for a {type(self).__name__}")
 
     def _features(self, X: pd.DataFrame) -> pd.DataFrame:
+        if X.columns.tolist() == self.features_:
+            return X
         absent = [name for name in self.features_ if name not in X.columns]
         if absent:
             raise ValueError(f"{self.name} needs features that are not there: {', '.join(absent)}")

@@ -69,12 +69,16 @@ class Nested(Learned):
         other = self.estimator if self.competing is None else self.competing
         self.competing_ = _fitted(other, X[rest], competed, weights[rest]) if competed.any() else None
 
+    def _event(self, X: pd.DataFrame) -> Floats:
+        """Return the probability of the event, ``(n,)``."""
+        return _probability(self.event_, X)
+
     def _shares(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
         """Return the probabilities of the event and of the competing event, each ``(n,)``."""
-        event = self.event_.predict_proba(X)[:, 1]
+        event = self._event(X)
         if self.competing_ is None:
             return event, np.zeros(len(X))
-        return event, (1 - event) * self.competing_.predict_proba(X)[:, 1]
+        return event, (1 - event) * _probability(self.competing_, X)
 
     def _added(self, X: pd.DataFrame) -> tuple[float, pd.DataFrame]:
         """Return the baseline log-odds of the event's classifier, and what each column of ``X`` adds to it.
@@ -83,7 +87,7 @@ class Nested(Learned):
         a linear model.
         """
         if hasattr(self.event_, "booster_"):
-            found = self.event_.booster_.predict(X, pred_contrib=True)
+            found = self.event_.booster_.predict(_numbers(X), pred_contrib=True)
             return float(found[0, -1]), pd.DataFrame(found[:, :-1], columns=X.columns, index=X.index)
         steps, linear = (self.event_[:-1], self.event_[-1]) if hasattr(self.event_, "steps") else (None, self.event_)
         if not hasattr(linear, "coef_"):
@@ -91,6 +95,23 @@ class Nested(Learned):
         columns = X.to_numpy() if steps is None else np.asarray(steps.transform(X))
         names = list(X.columns) if steps is None else list(steps.get_feature_names_out())
         return float(linear.intercept_[0]), by_feature(columns * linear.coef_[0], names, X)
+
+
+def _probability(classifier: Any, X: pd.DataFrame) -> Floats:
+    """Return the probability that a classifier gives to each row, shape ``(n,)``."""
+    if hasattr(classifier, "booster_"):
+        return np.asarray(
+            classifier.booster_.predict(_numbers(X), num_threads=classifier.n_jobs or 0), dtype=np.float64
+        )
+    return np.asarray(classifier.predict_proba(X)[:, 1], dtype=np.float64)
+
+
+def _numbers(X: pd.DataFrame) -> Any:
+    """Return what LightGBM is asked: an array where all is numbers, as it reads that of one person twenty times faster.
+
+    Its answers are the same to the last bit; a frame's categories it has to see.
+    """
+    return X if any(isinstance(kind, pd.CategoricalDtype) for kind in X.dtypes) else X.to_numpy(np.float64)
 
 
 def by_feature(added: Floats, names: list[str], X: pd.DataFrame) -> pd.DataFrame:

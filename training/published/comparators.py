@@ -96,7 +96,7 @@ class PublishedModel(RiskModel):
                 f"{self.title} is published for {self.horizon:g} years only: ask for times=[{self.horizon}]"
             )
         states = np.empty((len(X), 2, 1))
-        states[:, 1, 0], _ = self._answer(X)
+        states[:, 1, 0], _ = self.answer(X)
         states[:, 0, 0] = 1.0 - states[:, 1, 0]
         return states
 
@@ -114,11 +114,14 @@ class PublishedModel(RiskModel):
         ValueError
             If a feature is not in ``X`` or holds other things than numbers.
         """
-        _, reasons = self._answer(X)
+        _, reasons = self.answer(X)
         return pd.Series(reasons, index=X.index, name="refusal", dtype=str)
 
-    def _answer(self, X: pd.DataFrame) -> tuple[Floats, npt.NDArray[np.object_]]:
-        """Return the probability of the event (NaN where refused) and the reason (empty where not)."""
+    def answer(self, X: pd.DataFrame) -> tuple[Floats, npt.NDArray[np.object_]]:
+        """Return the probability of the event at the horizon (NaN where refused) and the reason (empty where not).
+
+        Both are of shape ``(n,)``; the reasons, and what is raised, are those of `refusals`.
+        """
         features = self._features(X)
         starts = [equation.ages[0] for equation in self.equations]
         chosen = np.maximum(np.searchsorted(starts, features["age"], side="right") - 1, 0)
@@ -231,7 +234,10 @@ def score2(region: Region = "low", older: Literal["author", "published"] = "auth
     if older not in SCORE2_OP:
         raise ValueError(f"unknown version {older!r} of SCORE2-OP: use one of {', '.join(SCORE2_OP)}")
     rounded = older == "published"
-    title = f"SCORE2 / SCORE2-OP{' as printed' if rounded else ''} (ESC 2021, {_name(region)}-risk region)"
+    fr, en = _region(region)
+    if rounded:
+        fr, en = f"{fr} et coefficients imprimés", f"{en} and printed coefficients"
+    title = f"SCORE2 / SCORE2-OP (ESC 2021, {fr} / {en})"
     equations = [SCORE2["published"], SCORE2_OP[older]]
     return PublishedModel("score2_op_published" if rounded else "score2", title, equations, {"region": region})
 
@@ -258,7 +264,8 @@ def score2_diabetes(region: Region = "low") -> PublishedModel:
     ----------
     doi:10.1093/eurheartj/ehad260.
     """
-    title = f"SCORE2-Diabetes (ESC 2023, {_name(region)}-risk region)"
+    fr, en = _region(region)
+    title = f"SCORE2-Diabetes (ESC 2023, {fr} / {en})"
     return PublishedModel("score2_diabetes", title, [SCORE2_DIABETES["published"]], {"region": region})
 
 
@@ -326,7 +333,7 @@ def prevent(outcome: Outcome = "total_cvd", years: Literal[10, 30] = 10) -> Publ
     if version not in PREVENT:
         raise ValueError(f"PREVENT has no version {version!r}: use one of {', '.join(PREVENT)}")
     fr, en = PREVENT_OUTCOMES[outcome]
-    title = f"PREVENT, {fr} à {years}\u00a0ans / {en} at {years} years ({_abroad('États-Unis', 'United States')})"
+    title = f"PREVENT ({_abroad('États-Unis', 'United States')}), {fr} à {years}\u00a0ans / {en} at {years} years"
     name = "prevent" if version == next(iter(PREVENT)) else f"prevent_{version}"
     return PublishedModel(name, title, [PREVENT[version]])
 
@@ -352,7 +359,7 @@ def pooled_cohort(race: Literal["white", "black"] = "white") -> PublishedModel:
     ----------
     doi:10.1161/01.cir.0000437741.48606.98.
     """
-    title = f"Pooled Cohort Equations (ACC/AHA 2013, {_abroad('États-Unis', 'United States')})"
+    title = f"Pooled Cohort Equations ({_abroad('États-Unis, ACC/AHA 2013', 'United States, ACC/AHA 2013')})"
     return PublishedModel("pooled_cohort", title, [POOLED_COHORT["guideline_table_a"]], {"race": race})
 
 
@@ -366,7 +373,11 @@ def framingham_2008() -> PublishedModel:
     ----------
     doi:10.1161/CIRCULATIONAHA.107.699579.
     """
-    return PublishedModel("framingham_2008", "Framingham general CVD (2008)", [FRAMINGHAM_CVD_2008])
+    return PublishedModel(
+        "framingham_2008",
+        "Framingham 2008, risque cardiovasculaire global / general cardiovascular risk",
+        [FRAMINGHAM_CVD_2008],
+    )
 
 
 PREVENT_OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
@@ -377,8 +388,18 @@ PREVENT_OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
 """What each outcome is called, in French and English."""
 
 
-def _name(region: str) -> str:
-    return region.replace("_", "-")
+REGIONS: Final[dict[str, tuple[str, str]]] = {
+    "low": ("à risque faible", "low-risk"),
+    "moderate": ("à risque modéré", "moderate-risk"),
+    "high": ("à risque élevé", "high-risk"),
+    "very_high": ("à risque très élevé", "very-high-risk"),
+}
+"""What each ESC region is called, in French and English."""
+
+
+def _region(region: Region) -> tuple[str, str]:
+    fr, en = REGIONS.get(region, (region, region))  # an unknown one is refused by the equation
+    return f"région {fr}", f"{en} region"
 
 
 def _abroad(fr: str, en: str) -> str:

@@ -72,7 +72,7 @@ PUBLISHED_INPUTS: Final = {
     "female": (latest(SEX) == "female").described("Femme", "Woman", -1),
     "smoker": (_smoking == "current").described("Tabagisme actif", "Current smoker", +1),
     "systolic": SYSTOLIC.described("Pression artérielle systolique", "Systolic blood pressure", +1),
-    "total_cholesterol": CHOLESTEROL.described("Cholestérol total", "Total cholesterol"),
+    "total_cholesterol": CHOLESTEROL.described("Cholestérol total", "Total cholesterol", +1),
     "hdl": HDL_CHOLESTEROL.described("Cholestérol HDL", "HDL cholesterol", -1),
     "diabetes": exists(DIABETES).described("Diabète", "Diabetes", +1),
     "bp_treated": ON_ANTIHYPERTENSIVE.described("Traitement antihypertenseur", "Antihypertensive treatment"),
