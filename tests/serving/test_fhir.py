@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.facts import merge
 from features.ingest import ingest
 from features.intake import SCHEMA
-from features.records import History, Records, Shard, merge
+from features.records import History, Records, Shard
 from features.sources.fhir import FHIR, Row
 from serving import fhir
 from serving.contract import Abstention, Risk, read
