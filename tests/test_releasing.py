@@ -22,7 +22,7 @@ def test_a_release_is_made_and_verified_as_the_page_says(tmp_path: Path) -> None
     if shutil.which("ssh-keygen") is None:
         pytest.skip("no ssh-keygen: install OpenSSH's client")
     with Reader.with_a_copy(tmp_path, None) as reader:
-        for name in ("CHANGELOG.md", ".gitignore"):
+        for name in ("CHANGELOG.md", "CITATION.cff", ".gitignore"):
             shutil.copy2(REPOSITORY / name, tmp_path / name)
         for command in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "All")):
             identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@vigie.example")
@@ -33,6 +33,7 @@ def test_a_release_is_made_and_verified_as_the_page_says(tmp_path: Path) -> None
 
         made = tmp_path / "dist"
         assert "## Unreleased\n\n## 0.2.0 - 20" in (tmp_path / "CHANGELOG.md").read_text()
+        assert "\nversion: 0.2.0\n" in (tmp_path / "CITATION.cff").read_text()
         bill = json.loads((made / "vigie-0.2.0.cdx.json").read_text())
         assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", "0.2.0")
         with zipfile.ZipFile(made / "vigie-0.2.0-py3-none-any.whl") as wheel:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from training.measures.calibration import calibration_distances, logistic, logit
 from training.measures.concordance import concordance
 from training.measures.outcome import OutcomeAtHorizon, dot, total
-from training.measures.registry import measure as registered
+from training.measures.registry import measure
 from training.survival import Floats
 
-#: All of these take many replicates at once.
-measure = partial(registered, at_once=True)
 
-
-@measure("auc", "Discrimination (AUC à l’horizon)", "Discrimination (AUC at the horizon)", target=1.0)
+@measure("auc", "Discrimination (AUC à l’horizon)", "Discrimination (AUC at the horizon)", target=1.0, at_once=True)
 def auc(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the probability that a case was given a higher risk than a control; a tie counts half.
 
@@ -39,6 +34,7 @@ def auc(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     "Discrimination (Uno’s C up to the horizon)",
     target=1.0,
     needs_times=True,
+    at_once=True,
 )
 def uno_c(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the probability that, of two people, the one who has the event first was given the higher risk.
@@ -52,7 +48,7 @@ def uno_c(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     return concordance(risk[order], outcome.followup[order], weights[..., order])
 
 
-@measure("observed", "Risque observé", "Observed risk", better=None)
+@measure("observed", "Risque observé", "Observed risk", better=None, at_once=True)
 def observed(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the Aalen–Johansen risk at the horizon, which is the weighted mean of known events.
 
@@ -67,6 +63,7 @@ def observed(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats
     "Mean predicted risk",
     better=None,
     needs_outcome=False,
+    at_once=True,
 )
 def predicted(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the mean predicted risk of everybody, the censored included."""
@@ -79,6 +76,7 @@ def predicted(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Float
     "Observed / expected ratio",
     better="target",
     target=1.0,
+    at_once=True,
 )
 def observed_expected(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the Aalen–Johansen risk over the mean predicted risk.
@@ -94,6 +92,7 @@ def observed_expected(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) 
     "Calibration intercept",
     better="target",
     target=0.0,
+    at_once=True,
 )
 def calibration_intercept(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the intercept of a weighted logistic regression with logit(risk) as offset.
@@ -105,7 +104,7 @@ def calibration_intercept(risk: Floats, outcome: OutcomeAtHorizon, weights: Floa
     return logistic(np.ones((1, len(risk))), offset, outcome)[..., 0]
 
 
-@measure("calibration_slope", "Pente de calibration", "Calibration slope", better="target", target=1.0)
+@measure("calibration_slope", "Pente de calibration", "Calibration slope", better="target", target=1.0, at_once=True)
 def calibration_slope(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the slope of a weighted logistic regression on logit(risk).
 
@@ -115,7 +114,14 @@ def calibration_slope(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) 
     return 1.0 + logistic(np.stack([np.ones(len(risk)), score]), score, outcome)[..., 1]
 
 
-@measure("ici", "Écart moyen de calibration (ICI)", "Integrated calibration index (ICI)", better="lower", target=0.0)
+@measure(
+    "ici",
+    "Écart moyen de calibration (ICI)",
+    "Integrated calibration index (ICI)",
+    better="lower",
+    target=0.0,
+    at_once=True,
+)
 def ici(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the mean distance between predicted risk and the smooth curve of observed risk.
 
@@ -126,7 +132,14 @@ def ici(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     return calibration_distances(risk, outcome, weights)[..., 0]
 
 
-@measure("e50", "Écart médian de calibration (E50)", "Median calibration error (E50)", better="lower", target=0.0)
+@measure(
+    "e50",
+    "Écart médian de calibration (E50)",
+    "Median calibration error (E50)",
+    better="lower",
+    target=0.0,
+    at_once=True,
+)
 def e50(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the median of the distances that `ici` averages."""
     return calibration_distances(risk, outcome, weights)[..., 1]
@@ -138,13 +151,14 @@ def e50(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     "90th percentile of calibration error (E90)",
     better="lower",
     target=0.0,
+    at_once=True,
 )
 def e90(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the 90th percentile of the distances that `ici` averages."""
     return calibration_distances(risk, outcome, weights)[..., 2]
 
 
-@measure("brier", "Score de Brier", "Brier score", better="lower", target=0.0)
+@measure("brier", "Score de Brier", "Brier score", better="lower", target=0.0, at_once=True)
 def brier(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the mean squared error at the horizon.
 
@@ -154,7 +168,7 @@ def brier(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     return squares / total(weights)
 
 
-@measure("ipa", "Indice d’exactitude (IPA)", "Index of prediction accuracy (IPA)", target=1.0)
+@measure("ipa", "Indice d’exactitude (IPA)", "Index of prediction accuracy (IPA)", target=1.0, at_once=True)
 def ipa(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return 1 − Brier / Brier of giving everybody the Aalen–Johansen risk.
 
@@ -164,7 +178,7 @@ def ipa(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     return 1.0 - brier(risk, outcome, weights) / (average * remainder)
 
 
-@measure("net_benefit", "Bénéfice net", "Net benefit", at_threshold=True)
+@measure("net_benefit", "Bénéfice net", "Net benefit", at_threshold=True, at_once=True)
 def net_benefit(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return true positives − false positives × odds of the threshold, per person.
 
@@ -181,13 +195,20 @@ def net_benefit(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, thresh
     "Bénéfice net si tous traités",
     "Net benefit of treating all",
     at_threshold=True,
+    at_once=True,
 )
 def net_benefit_all(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the net benefit of flagging everybody: observed − (1 − observed) × odds of the threshold."""
     return net_benefit(np.ones_like(risk), outcome, weights, threshold)
 
 
-@measure("interventions_avoided", "Interventions évitées pour 100", "Interventions avoided per 100", at_threshold=True)
+@measure(
+    "interventions_avoided",
+    "Interventions évitées pour 100",
+    "Interventions avoided per 100",
+    at_threshold=True,
+    at_once=True,
+)
 def interventions_avoided(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return how many fewer people in 100 are treated than if all were, for the same number of events missed or not.
 
@@ -204,25 +225,26 @@ def interventions_avoided(risk: Floats, outcome: OutcomeAtHorizon, weights: Floa
     better=None,
     at_threshold=True,
     needs_outcome=False,
+    at_once=True,
 )
 def flagged(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion of people at or above the threshold."""
     return dot(weights, risk >= threshold) / total(weights)
 
 
-@measure("sensitivity", "Sensibilité", "Sensitivity", target=1.0, at_threshold=True)
+@measure("sensitivity", "Sensibilité", "Sensitivity", target=1.0, at_threshold=True, at_once=True)
 def sensitivity(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion flagged among those who have the event by the horizon."""
     return dot(outcome.event, risk >= threshold) / total(outcome.event)
 
 
-@measure("specificity", "Spécificité", "Specificity", target=1.0, at_threshold=True)
+@measure("specificity", "Spécificité", "Specificity", target=1.0, at_threshold=True, at_once=True)
 def specificity(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion not flagged among those who do not have the event by the horizon."""
     return dot(outcome.event_free, risk < threshold) / total(outcome.event_free)
 
 
-@measure("ppv", "Valeur prédictive positive", "Positive predictive value", target=1.0, at_threshold=True)
+@measure("ppv", "Valeur prédictive positive", "Positive predictive value", target=1.0, at_threshold=True, at_once=True)
 def ppv(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the risk observed among the flagged; NaN when nobody is."""
     true, false = (dot(group, risk >= threshold) for group in (outcome.event, outcome.event_free))
