@@ -974,7 +974,8 @@ def _instructions(text: str) -> list[str]:
 def test_sec_25_nothing_tells_anybody_and_nothing_reaches_out(production, offline, asking):
     text = (REPOSITORY / "serving" / "service.py").read_text()
     assert text.index('os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")') < text.index("import bentoml")
-    assert "MLFLOW_DISABLE_TELEMETRY=true" in deployment("Containerfile")
+    assert "BENTOML_DO_NOT_TRACK=true" in deployment("Containerfile")
+    assert "\nmlflow" not in (REPOSITORY / "requirements-serve.lock").read_text(), "it would have to be told, too"
     headers = production.bearer()
     for path, body in asking.items():
         assert production.asked.post(path, json=body, headers=headers).status_code == 200

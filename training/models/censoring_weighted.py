@@ -63,17 +63,6 @@ class CensoringWeighted(Nested):
         states[:, 0] = np.maximum(1 - states[:, 1] - states[:, 2], 0)  # rounding only: it is a product of two shares
         return states
 
-    def risk(self, X: pd.DataFrame, horizon: float) -> Floats:
-        """Return the probability of the event within ``horizon`` years: that of `incidence`, without the other states.
-
-        Raises
-        ------
-        ValueError
-            As `incidence`.
-        """
-        X, within = self._features(X), self._times([horizon])
-        return self._event(X) * self.shape_.at(within).event
-
     def contributions(self, X: pd.DataFrame) -> tuple[float, pd.DataFrame]:
         """Return what each feature adds to the log-odds of the event at the horizon; see `Learned.contributions`."""
         return self._added(self._features(X))
