@@ -57,7 +57,8 @@ def running(command: Sequence[str], settings: Mapping[str, str], log: Path, path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "TMPDIR", "LANG") if name in os.environ}
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with log.open("wb") as output:
         process = psutil.Popen(
             [sys.executable, "-m", *command, "--port", str(port), "--host", "127.0.0.1"],
