@@ -81,11 +81,12 @@ format: setup ## Rewrite the code in the house format
 	ruff check --fix .
 	ruff format .
 
-bench: setup ## Time features, ingestion and evidence beside their peers; print tables
+bench: setup ## Time features, ingestion, evidence and the service beside their peers; print tables
 	$(RUN) -m benchmarks.features
 	$(RUN) -m benchmarks.ingest
 	$(RUN) -m benchmarks.evidence
 	$(RUN) -m benchmarks.whole_study --landmarks 100000
+	$(RUN) -m benchmarks.serving
 
 lock: ## Resolve the locks anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra training --extra dev --generate-hashes --no-header --no-annotate \

@@ -44,7 +44,7 @@ WORDS: Final[Mapping[str, Bilingual]] = {
     "inputs": Bilingual(fr="Mesures utilisées", en="Measurements used"),
     "missing": Bilingual(fr="Non renseigné", en="Not recorded"),
     "warnings": Bilingual(fr="À savoir", en="To know"),
-    "card": Bilingual(fr="Fiche du modèle", en="Model card"),
+    "card": Bilingual(fr="Carte du modèle", en="Model card"),
     "within": Bilingual(fr="Risque à {years}\u00a0ans", en="Risk within {years} years"),
     "probable": Bilingual(fr="Probabilité à {years}\u00a0ans", en="Probability within {years} years"),
     "due": Bilingual(fr="test dû", en="test due"),

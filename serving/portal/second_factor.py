@@ -2,7 +2,8 @@
 
 Its secret follows from the member's signing key by a one-way function: nothing more is kept, a new key has a new
 secret, and a telephone that is lost gives away neither key nor password. It protects from passwords that were seen,
-guessed or used elsewhere; who has copied the members' file and found a password has both.
+guessed or used elsewhere; who has copied the members' file and found a password has both. Commands on the portal's own
+machine, such as the kill switch, ask for passwords alone.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ def code(key: Ed25519PrivateKey, at: float) -> str:
 
 @dataclass
 class Codes:
-    """Which codes are right: each once, and none that is older than one that was used."""
+    """Which codes are right: each once, and none that is older than one that was used.
+
+    What was used is forgotten when the portal stops, and everybody is then signed out: a code that somebody saw may
+    serve again for a minute after a restart, with the password.
+    """
 
     clock: Callable[[], float] = time.time
     _used: dict[str, int] = field(default_factory=dict)

@@ -243,7 +243,7 @@ def test_the_card_says_what_every_other_door_says(asked, body, current):
 )
 def test_cards_are_in_the_users_language(asked, body, headers, extension, language):
     (shown,) = asked.post(SERVICE, json=body | {"extension": extension}, headers=headers).json()["cards"]
-    assert shown["links"][0]["label"] == {"fr": "Fiche du modèle", "en": "Model card"}[language]
+    assert shown["links"][0]["label"] == {"fr": "Carte du modèle", "en": "Model card"}[language]
     assert shown["overrideReasons"][3]["display"] == {"fr": "Refus du patient", "en": "The patient declines"}[language]
 
 

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,14 +27,6 @@ CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "429", "5xx"]
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _schemathesis() -> None:
-    if find_spec("schemathesis") is None:
-        if os.environ.get("CI") == "true" and "schemathesis" in (REPOSITORY / "pyproject.toml").read_text():
-            pytest.fail("schemathesis is needed in CI: it is among the development dependencies")
-        pytest.skip("needs schemathesis")
 
 
 def test_the_service_keeps_to_its_description(committee: Ed25519PrivateKey, trusted: Path, tmp_path: Path) -> None:

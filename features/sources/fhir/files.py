@@ -39,8 +39,9 @@ DAMAGED: Final = "a file that is damaged, cut off or encrypted"
 GROWS: Final = "a compressed file that grows beyond all measure"
 TOO_LARGE: Final = "a document of more than 128 MB: deliver it as NDJSON, or in several"
 TOO_LONG: Final = "a line of more than 64 MB"
-#: What the standard library raises while it reads or decompresses such files.
-DAMAGES: Final = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError)
+#: What the standard library raises while it reads or decompresses such files; a way to compress or encrypt that it does
+#: not know is a RuntimeError.
+DAMAGES: Final = (EOFError, OSError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError)
 
 Readable = IO[bytes] | gzip.GzipFile
 
