@@ -14,7 +14,7 @@ divided, so that values equal the patient-wise evaluator's bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final
@@ -56,7 +56,8 @@ Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 #: Records looked at together: their arrays stay in the processor's cache, and memory is bounded whatever the shard.
-BLOCK: Final = 1 << 19
+BLOCK: Final = 1 << 18
+ALL: Final = slice(None)
 A_ROW: Final = 16  # a row weighs as much as so many records: its columns take memory too
 
 
@@ -258,11 +259,12 @@ class _Block:
             position = chosen.take(np.argsort(grouped, kind="stable"))  # a radix sort: linear in the number of records
             size = value.take(position)
             size += 0.0  # there is one zero
-            stream = _Stream(len(as_of), row.take(position), ahead.take(position), size, position)
+            records = _Columns(row.take(position), ahead.take(position), size, position)
+            stream = _Stream(len(as_of), records)
             stop = np.cumsum(np.bincount(grouped, minlength=len(reader.concepts))).tolist()
             for concept, low, high in zip(reader.concepts, [0, *stop], stop, strict=False):
                 if concept.categories and reader.category is not None:
-                    stream.order_by_category(slice(low, high), reader.category[code[position[low:high]]], known)
+                    records.order_by_category(slice(low, high), reader.category[code[position[low:high]]], known)
                 self._found[concept] = (stream, low, high)
 
     def stream(self, concepts: tuple[Concept, ...], selection: Selection) -> _Stream:
@@ -277,9 +279,10 @@ class _Block:
         if not selection.valued and not selection.where:
             whole = self._found[concepts[0]][0]
             bounds = [self._found[concept][1:] for concept in concepts]
-            joined = all(before[1] == after[0] for before, after in pairwise(bounds))
-            places = [np.arange(*each) for each in bounds]
-            stream = whole.part(slice(bounds[0][0], bounds[-1][1]) if joined else np.concatenate(places))
+            if all(before[1] == after[0] for before, after in pairwise(bounds)):
+                stream = whole.part(slice(bounds[0][0], bounds[-1][1]))
+            else:
+                stream = whole.part(np.concatenate([np.arange(*each) for each in bounds]))
             return stream.apart([high - low for low, high in bounds])
         stream = self.stream(concepts, Selection(selection.concept, valued=False))
         kept = np.isfinite(stream.size)
@@ -290,7 +293,7 @@ class _Block:
 
     def window(self, concepts: tuple[Concept, ...], selection: Selection) -> _Window:
         """Return the records of a selection, for each of some concepts in turn, as rows of its own."""
-        key = (concepts, replace(selection, concept=concepts[0]))
+        key = (concepts, selection)
         window = self._windows.get(key)
         if window is None:
             window = self._windows[key] = self._window(self.stream(concepts, selection), selection)
@@ -333,32 +336,21 @@ def _records_of(shard: Shard, position: Integers) -> tuple[slice | Integers, Int
     return np.repeat(low - before, length) + np.arange(length.sum()), length
 
 
-class _Stream:
-    """Records of one kind: row after row, in the language's order.
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """What is known of records: row after row, in the language's order.
 
     Attributes
     ----------
-    rows
-        How many rows there are: those of the block, once for each concept.
     row, ahead, size, position
         Of each record: its row, by how many microseconds it precedes ``as_of``, its value (or the place of its
         category), and its position in the block.
     """
 
-    def __init__(self, rows: int, row: Integers, ahead: Integers, size: Floats, position: Integers) -> None:
-        self.rows, self.row, self.ahead, self.size, self.position = rows, row, ahead, size, position
-        self._places: dict[int, Integers] = {}
-
-    def part(self, chosen: slice | Integers) -> _Stream:
-        """Return some of the records, in order."""
-        return _Stream(self.rows, self.row[chosen], self.ahead[chosen], self.size[chosen], self.position[chosen])
-
-    def apart(self, lengths: list[int]) -> _Stream:
-        """Return the records with new rows for each concept; ``lengths`` are how many records each has."""
-        if len(lengths) == 1:
-            return self
-        row = self.row + np.repeat(np.arange(len(lengths)) * self.rows, lengths)
-        return _Stream(self.rows * len(lengths), row, self.ahead, self.size, self.position)
+    row: Integers
+    ahead: Integers
+    size: Floats
+    position: Integers
 
     def order_by_category(self, part: slice, place: Floats, known: Integers) -> None:
         """Make the places of their categories the sizes of some records, and put those of one moment in order."""
@@ -370,6 +362,54 @@ class _Stream:
             for column in (self.size, self.position):  # rows and moments are in order already
                 column[part] = column[part][order]
 
+
+class _Stream:
+    """Records of one kind: some of those of another stream. Only columns that are asked for are copied.
+
+    Parameters
+    ----------
+    rows
+        How many rows there are: those of the block, once for each concept.
+    source, chosen
+        Whose records, and which of them, in order.
+    shift
+        What is added to their rows.
+    """
+
+    def __init__(
+        self, rows: int, source: _Columns | _Stream, chosen: slice | Integers = ALL, shift: Integers | None = None
+    ) -> None:
+        self.rows, self._source, self._chosen, self._shift = rows, source, chosen, shift
+        self._places: dict[int, Integers] = {}
+
+    @cached_property
+    def row(self) -> Integers:
+        row = self._source.row[self._chosen]
+        return row if self._shift is None else row + self._shift
+
+    @cached_property
+    def ahead(self) -> Integers:
+        return self._source.ahead[self._chosen]
+
+    @cached_property
+    def size(self) -> Floats:
+        return self._source.size[self._chosen]
+
+    @cached_property
+    def position(self) -> Integers:
+        return self._source.position[self._chosen]
+
+    def part(self, chosen: slice | Integers) -> _Stream:
+        """Return some of the records, in order."""
+        return _Stream(self.rows, self, chosen)
+
+    def apart(self, lengths: list[int]) -> _Stream:
+        """Return the records with new rows for each concept; ``lengths`` are how many records each has."""
+        if len(lengths) == 1:
+            return self
+        shift = np.repeat(np.arange(len(lengths)) * self.rows, lengths)
+        return _Stream(self.rows * len(lengths), self, shift=shift)
+
     @cached_property
     def end(self) -> Integers:
         """The position after the last record of each row."""
@@ -379,6 +419,13 @@ class _Stream:
     def begin(self) -> Integers:
         """The position of the first record of each row."""
         return np.concatenate([np.zeros(1, dtype=np.int64), self.end[:-1]]) if self.rows else self.end
+
+    @cached_property
+    def _ends_row(self) -> Flags:
+        """Whether each record is the last of its row."""
+        ends = np.ones(len(self.row), dtype=bool)
+        np.not_equal(self.row[1:], self.row[:-1], out=ends[:-1])
+        return ends
 
     def place(self, limit: int | None) -> Integers:
         """Return the position of the first record of each row within ``limit`` of ``as_of``; None is ever."""
@@ -396,9 +443,12 @@ class _Stream:
 
     def _after(self, earlier: Flags) -> Integers:
         """Return the position in each row after the records that are earlier, which come first."""
-        counted = np.zeros(len(earlier) + 1, dtype=np.int64)
-        np.cumsum(earlier, out=counted[1:])
-        return self.begin + counted[self.end] - counted[self.begin]
+        last = earlier & self._ends_row
+        last[:-1] |= earlier[:-1] > earlier[1:]
+        latest = np.flatnonzero(last)
+        place = self.begin.copy()
+        place[self.row.take(latest)] = latest + 1
+        return place
 
 
 class _Window:
@@ -442,12 +492,18 @@ class _Window:
 
     def extreme(self, function: np.ufunc) -> Floats:
         """Return the smallest or largest value by row."""
-        some = np.flatnonzero(self.count)
+        some, begin = self._segments
         column = np.full(len(self.count), np.nan)
         if len(some):
-            count = self.count[some]
-            column[some] = function.reduceat(self.inside.size, np.cumsum(count) - count)
+            column[some] = function.reduceat(self.inside.size, begin)
         return column
+
+    @cached_property
+    def _segments(self) -> tuple[Integers, Integers]:
+        """The rows that have records in the window, and the position among these of the first of each."""
+        some = np.flatnonzero(self.count)
+        count = self.count[some]
+        return some, np.cumsum(count) - count
 
     @cached_property
     def smallest(self) -> Floats:

@@ -68,134 +68,186 @@ class Evaluator:
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         plan = Plan.of(nodes)
-        self._wanted: dict[Selection, _Wanted] = {}
-        self._steps = tuple(_step(step, self._ready) for step in plan.steps)
+        ready = _Selections(plan.concepts)
+        self._steps = tuple(_step(step, ready) for step in plan.steps)
+        self._selections = tuple(ready.finding)
+        self._limits = tuple(ready.limits)
         self._outputs = plan.outputs
-        self._concepts, self._reading = plan.concepts, plan.reading
+        self._concepts, self._reading = len(plan.concepts), plan.reading
 
     def __call__(self, history: History, as_of: datetime) -> list[Value]:
         """Return the value of each expression, in order, from what was known strictly before ``as_of``."""
-        seen = _Seen(as_of, self._seen(history, as_of), len(self._wanted))
+        ago = {limit: _before(as_of, limit) for limit in self._limits}
+        seen = _Seen(as_of, ago, self._seen(history, as_of))
+        for find in self._selections:
+            seen.records.append(find(seen))
         values: list[Value] = []
         for step in self._steps:
             values.append(step(seen, values))
         return [values[output] for output in self._outputs]
 
-    def _seen(self, history: History, as_of: datetime) -> dict[Concept, list[Entry]]:
+    def _seen(self, history: History, as_of: datetime) -> list[list[Entry]]:
         """Return, by concept, what had happened, was known and not taken back: all else starts here."""
-        entries: list[list[Entry]] = [[] for _ in self._concepts]
+        entries: list[list[Entry]] = [[] for _ in range(self._concepts)]
         reading = self._reading
         for place, record in enumerate(history.records):
-            if record.happened_at < as_of and record.known_at < as_of:
-                retracted_at = record.retracted_at
-                if retracted_at is None or retracted_at >= as_of:
-                    for concept, size in reading(record.code):
-                        if size is None:
-                            value = record.value
-                            size = math.inf if value is None or not math.isfinite(value) else value + 0.0
-                        entries[concept].append((record.happened_at, record.known_at, size, place))
+            about = reading(record.code)
+            if not about:
+                continue
+            happened_at, known_at, retracted_at = record.happened_at, record.known_at, record.retracted_at
+            if happened_at < as_of and known_at < as_of and (retracted_at is None or retracted_at >= as_of):
+                for concept, size in about:
+                    if size is None:
+                        value = record.value
+                        size = math.inf if value is None or not math.isfinite(value) else value + 0.0
+                    entries[concept].append((happened_at, known_at, size, place))
         for found in entries:
             found.sort()
-        return dict(zip(self._concepts, entries, strict=True))
-
-    def _ready(self, selection: Selection) -> _Wanted:
-        """Return a selection made ready, the same for all steps that look at the same records."""
-        wanted = self._wanted.get(selection)
-        if wanted is None:
-            always = selection.at_any_time
-            stream = None if selection == always else self._ready(always)
-            since, before = (
-                None if event is None else _Event(self._ready(Selection.of(event)), event.statistic, event.nth)
-                for event in (selection.since, selection.before)
-            )
-            wanted = _Wanted(len(self._wanted), selection, stream, since, before)
-            self._wanted[selection] = wanted
-        return wanted
+        return entries
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Wanted:
-    """A selection made ready: its place among all, what it is a window of, and the events that bound it."""
+class _Seen:
+    """What is known of one patient before one moment.
 
-    place: int
-    selection: Selection
-    stream: _Wanted | None  # the same records at any time; None where they are that already
-    since: _Event | None
-    before: _Event | None
+    Attributes
+    ----------
+    as_of
+        The moment.
+    ago
+        The moments so many microseconds before it.
+    entries
+        Records by concept, in the language's order.
+    records
+        Records by selection, of the selections looked at so far.
+    """
+
+    __slots__ = ("ago", "as_of", "entries", "records")
+
+    def __init__(self, as_of: datetime, ago: dict[int, datetime], entries: list[list[Entry]]) -> None:
+        self.as_of, self.ago, self.entries = as_of, ago, entries
+        self.records: list[list[Entry]] = []
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Event:
-    """The nth latest or first of some records."""
+    """The nth latest or first of the records of a selection, by its place."""
 
-    records: _Wanted
+    selection: int
     which: str
     nth: int
 
+    def of(self, seen: _Seen) -> Entry | None:
+        """Return the record that the event is."""
+        records = seen.records[self.selection]
+        if self.nth > len(records):
+            return None
+        return records[-self.nth] if self.which == "latest" else records[self.nth - 1]
 
-class _Seen:
-    """What is known of one patient before one moment, and what was looked at so far."""
 
-    __slots__ = ("_ago", "_entries", "_found", "as_of")
+@dataclass(frozen=True, eq=False, slots=True)
+class _Window:
+    """A selection made ready: its place, that of the same records at any time, and what bounds it."""
 
-    def __init__(self, as_of: datetime, entries: dict[Concept, list[Entry]], selections: int) -> None:
-        self.as_of = as_of
-        self._entries = entries
-        self._found: list[list[Entry] | None] = [None] * selections
-        self._ago: dict[int, datetime] = {}
+    place: int
+    stream: int
+    within: int | None
+    until: int
+    since: _Event | None
+    before: _Event | None
 
-    def records(self, wanted: _Wanted) -> list[Entry]:
-        """Return the records of a selection, in the language's order."""
-        found = self._found[wanted.place]
-        if found is None:
-            found = self._within(wanted, wanted.stream) if wanted.stream else self._at_any_time(wanted.selection)
-            self._found[wanted.place] = found
-        return found
-
-    def _within(self, wanted: _Wanted, stream: _Wanted) -> list[Entry]:
-        records = self.records(stream)
-        bounds = self.bounds(wanted) if records else None
-        if bounds is None:
-            return []
-        low = 0 if bounds[0] is None else bisect_left(records, (bounds[0],))
-        return records[low : bisect_left(records, (bounds[1],))]
-
-    def _at_any_time(self, selection: Selection) -> list[Entry]:
-        records = self._entries[selection.concept]
-        if selection.valued or selection.where:
-            records = [entry for entry in records if entry[2] != math.inf]
-        for comparator, value in selection.where:
-            compare = _COMPARE[comparator]
-            size = selection.concept.category_names.index(value) if isinstance(value, str) else value
-            records = [entry for entry in records if compare(entry[2], size)]
-        return records
-
-    def bounds(self, wanted: _Wanted) -> tuple[datetime | None, datetime] | None:
-        """Return where a window begins (None: nowhere) and ends; None where an event that bounds it is not there."""
-        within, until = wanted.selection.within, wanted.selection.until
-        start = None if within is None else self.ago(within)
-        end = self.ago(until) if until else self.as_of
-        if wanted.since is not None:
-            entry = self.event(wanted.since)
+    def bounds(self, seen: _Seen) -> tuple[datetime | None, datetime] | None:
+        """Return where it begins (None: nowhere) and ends; None where an event that bounds it is not there."""
+        start = None if self.within is None else seen.ago[self.within]
+        end = seen.ago[self.until] if self.until else seen.as_of
+        if self.since is not None:
+            entry = self.since.of(seen)
             if entry is None:
                 return None
             start = entry[0] if start is None else max(start, entry[0])
-        if wanted.before is not None:
-            entry = self.event(wanted.before)
+        if self.before is not None:
+            entry = self.before.of(seen)
             if entry is None:
                 return None
             end = min(end, entry[0])
         return start, end
 
-    def event(self, event: _Event) -> Entry | None:
-        """Return the record that an event is."""
-        return _nth(self.records(event.records), event.which, event.nth)
+    def find(self, seen: _Seen) -> list[Entry]:
+        """Return the records in the window, in the language's order."""
+        records = seen.records[self.stream]
+        bounds = self.bounds(seen) if records else None
+        if bounds is None:
+            return []
+        start, end = bounds
+        low = 0 if start is None else bisect_left(records, (start,))
+        high = len(records) if end is seen.as_of else bisect_left(records, (end,))
+        return records[low:high]
 
-    def ago(self, microseconds: int) -> datetime:
-        """Return the moment so long before ``as_of``."""
-        if microseconds not in self._ago:
-            self._ago[microseconds] = _before(self.as_of, microseconds)
-        return self._ago[microseconds]
+
+class _Selections:
+    """The selections of a plan, made ready each once and before those that are parts of it.
+
+    Attributes
+    ----------
+    finding
+        What finds the records of each.
+    limits
+        The lengths of time that bound them, in microseconds.
+    """
+
+    def __init__(self, concepts: Sequence[Concept]) -> None:
+        self.finding: list[Callable[[_Seen], list[Entry]]] = []
+        self.limits: set[int] = set()
+        self._concepts = {concept: place for place, concept in enumerate(concepts)}
+        self._windows: dict[Selection, _Window] = {}
+
+    def window(self, selection: Selection) -> _Window:
+        """Return a selection made ready, the same for all steps that look at the same records."""
+        window = self._windows.get(selection)
+        if window is None:
+            window = self._windows[selection] = self._window(selection)
+        return window
+
+    def _window(self, selection: Selection) -> _Window:
+        always = selection.at_any_time
+        if selection == always:
+            place = len(self.finding)
+            self.finding.append(
+                partial(_at_any_time, self._concepts[selection.concept], selection.valued, _tests(selection))
+            )
+            return _Window(place, place, None, 0, None, None)
+        stream = self.window(always).place
+        since, before = (None if event is None else self.event(event) for event in (selection.since, selection.before))
+        window = _Window(len(self.finding), stream, selection.within, selection.until, since, before)
+        self.limits.update(limit for limit in (selection.within, selection.until) if limit is not None)
+        self.finding.append(window.find)
+        return window
+
+    def event(self, event: Aggregate) -> _Event:
+        """Return an event made ready."""
+        return _Event(self.window(Selection.of(event)).place, event.statistic, event.nth)
+
+
+#: What a record's size must be: a comparison, and with what.
+Test = tuple[Callable[[float, float], bool], float]
+
+
+def _tests(selection: Selection) -> tuple[Test, ...]:
+    """Return the conditions of a selection; a category is compared by its place."""
+    names = selection.concept.category_names
+    return tuple(
+        (_COMPARE[comparator], names.index(value) if isinstance(value, str) else value)
+        for comparator, value in selection.where
+    )
+
+
+def _at_any_time(concept: int, valued: bool, tests: tuple[Test, ...], seen: _Seen) -> list[Entry]:
+    """Return the records of a concept: all, those with a value, or those whose value passes tests."""
+    records = seen.entries[concept]
+    if valued or tests:
+        records = [entry for entry in records if entry[2] != math.inf]
+    for compare, size in tests:
+        records = [entry for entry in records if compare(entry[2], size)]
+    return records
 
 
 def _before(moment: datetime, microseconds: int) -> datetime:
@@ -206,22 +258,16 @@ def _before(moment: datetime, microseconds: int) -> datetime:
         return EARLIEST
 
 
-def _nth(entries: list[Entry], which: str, nth: int) -> Entry | None:
-    if nth > len(entries):
-        return None
-    return entries[-nth] if which == "latest" else entries[nth - 1]
-
-
 # Steps
 
 Compute = Callable[[_Seen, list[Value]], Value]
 
 
-def _step(step: Step, ready: Callable[[Selection], _Wanted]) -> Compute:
+def _step(step: Step, ready: _Selections) -> Compute:
     """Return the function that computes a step from what is seen and the values of the steps before it."""
     node, operands = step.node, step.operands
     if step.selection is not None:
-        return _leaf(node, ready(step.selection), ready)
+        return _leaf(node, ready.window(step.selection), ready)
     match node:
         case Constant(value):
             constant = None if value is None else float(value)
@@ -251,21 +297,22 @@ def _step(step: Step, ready: Callable[[Selection], _Wanted]) -> Compute:
             raise AssertionError(f"{node} reads records")
 
 
-def _leaf(node: Node, wanted: _Wanted, ready: Callable[[Selection], _Wanted]) -> Compute:
+def _leaf(node: Node, window: _Window, ready: _Selections) -> Compute:
     """Return the function that computes a leaf from the records it looks at."""
     match node:
         case Aggregate("latest" | "first" as which, nth=nth):
-            return partial(_size, _Event(wanted, which, nth))
+            return partial(_size, _Event(window.place, which, nth))
         case Aggregate(statistic):
-            return partial(_aggregate, _STATISTICS[statistic], wanted)
+            return partial(_aggregate, _STATISTICS[statistic], window.place)
         case Elapsed(which, nth=nth):
-            return partial(_elapsed, _Event(wanted, which, nth))
+            return partial(_elapsed, _Event(window.place, which, nth))
         case Covered():
-            return partial(_covered, node, wanted)
+            return partial(_covered, node, window)
         case Followed(_, _, by, delay):
-            return partial(_followed, wanted, ready(Selection(by, valued=False)), delay)
+            following = ready.window(Selection(by, valued=False))
+            return partial(_followed, window.place, following.place, delay)
         case Age():
-            return partial(_age, wanted)
+            return partial(_age, window.place)
         case _:
             raise AssertionError(f"{node} reads no record")
 
@@ -322,19 +369,19 @@ def _choose(operands: tuple[int, ...], seen: _Seen, values: list[Value]) -> Valu
 
 
 def _size(event: _Event, seen: _Seen, values: list[Value]) -> Value:
-    entry = seen.event(event)
+    entry = event.of(seen)
     return None if entry is None else entry[2]
 
 
 def _elapsed(event: _Event, seen: _Seen, values: list[Value]) -> Value:
-    entry = seen.event(event)
+    entry = event.of(seen)
     return None if entry is None else _years(seen.as_of, entry[0])
 
 
 def _aggregate(
-    statistic: Callable[[list[Entry], datetime], float], wanted: _Wanted, seen: _Seen, values: list[Value]
+    statistic: Callable[[list[Entry], datetime], float], place: int, seen: _Seen, values: list[Value]
 ) -> Value:
-    return _finite(statistic(seen.records(wanted), seen.as_of))
+    return _finite(statistic(seen.records[place], seen.as_of))
 
 
 def _sizes(records: list[Entry]) -> list[float]:
@@ -394,10 +441,10 @@ def _years(later: datetime, earlier: datetime) -> float:
     return float(_microseconds(later, earlier)) / YEAR
 
 
-def _covered(node: Covered, wanted: _Wanted, seen: _Seen, values: list[Value]) -> Value:
+def _covered(node: Covered, window: _Window, seen: _Seen, values: list[Value]) -> Value:
     """Add up the parts of the window that records cover, in whole microseconds before ``as_of``."""
-    bounds = seen.bounds(wanted)
-    records = seen.records(wanted.stream or wanted)
+    bounds = window.bounds(seen)
+    records = seen.records[window.stream]
     start = None
     if bounds is not None and (bounds[0] is not None or records):
         start = _microseconds(seen.as_of, bounds[0] if bounds[0] is not None else records[0][0])
@@ -420,9 +467,9 @@ def _length(days: float) -> int:
     return round(min(max(days, 0.0) * DAY, LONGEST))
 
 
-def _followed(wanted: _Wanted, by: _Wanted, delay: int, seen: _Seen, values: list[Value]) -> Value:
-    following = seen.records(by)
-    for happened, _, _, place in seen.records(wanted):
+def _followed(leading: int, by: int, delay: int, seen: _Seen, values: list[Value]) -> Value:
+    following = seen.records[by]
+    for happened, _, _, place in seen.records[leading]:
         for later, _, _, other in following[bisect_left(following, (happened,)) :]:
             if _microseconds(later, happened) >= delay:
                 break
@@ -431,8 +478,8 @@ def _followed(wanted: _Wanted, by: _Wanted, delay: int, seen: _Seen, values: lis
     return 0.0
 
 
-def _age(wanted: _Wanted, seen: _Seen, values: list[Value]) -> Value:
-    records = seen.records(wanted)
+def _age(births: int, seen: _Seen, values: list[Value]) -> Value:
+    records = seen.records[births]
     return years_between(records[-1][0], seen.as_of) if records else None
 
 
