@@ -8,6 +8,7 @@ from that day. A retraction of what was never sent is nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import duckdb
@@ -19,6 +20,12 @@ import pyarrow.compute as pc
 from features.intake import SCHEMA
 
 FACT: Final = ("patient", "practice", "happened_at", "code", "value", "unit")
+#: Columns whose texts repeat.
+REPEATED: Final = ("patient", "practice", "code", "unit")
+#: ``SCHEMA`` with each of those texts once and its number where it stands: numbers are read, compared and sorted.
+CODED: Final = pa.schema(
+    [(field.name, pa.dictionary(pa.int32(), field.type) if field.name in REPEATED else field.type) for field in SCHEMA]
+)
 #: Odd, so that multiplying by it loses nothing (the golden ratio's bits, as in splitmix64).
 MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
 #: Stands for the value of a row that has none.
@@ -26,21 +33,25 @@ NO_VALUE: Final = np.uint64(0x7FF8_0000_0000_0001)
 
 
 def merge(tables: Sequence[pa.Table]) -> pa.Table:
-    """Return the facts of several tables (``SCHEMA``), each once, in no order.
+    """Return the facts of several tables (``SCHEMA`` or ``CODED``), each once, in no order, as ``CODED``.
 
     Nearly all rows are facts that were sent once and not taken back: these are as they should be. Only the others, and
     the few that look like another, are asked about in SQL.
     """
-    if not tables:
-        return SCHEMA.empty_table()
-    sent = pa.concat_tables(tables)
+    sent = coded(tables)
     likenesses = _likenesses(sent)
     ordered = np.sort(likenesses)
     repeated = np.isin(likenesses, ordered[1:][ordered[1:] == ordered[:-1]])
     doubtful = pa.array(repeated | pc.is_valid(sent.column("retracted_at")).to_numpy())
     if not pc.any(doubtful).as_py():
         return sent
-    return pa.concat_tables([sent.filter(pc.invert(doubtful)), _believed(sent.filter(doubtful))])
+    return coded([sent.filter(pc.invert(doubtful)), _believed(sent.filter(doubtful))])
+
+
+def coded(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return tables as one, ``CODED``, in one piece."""
+    parts = [table.cast(CODED) for table in tables]
+    return pa.concat_tables([CODED.empty_table(), *parts]).unify_dictionaries().combine_chunks()
 
 
 def _likenesses(sent: pa.Table) -> npt.NDArray[np.uint64]:
@@ -57,18 +68,25 @@ def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     if pa.types.is_floating(column.type):
         values = pc.fill_null(column, 0.0).to_numpy() + 0.0  # nought is nought, whatever its sign
         return np.where(pc.is_valid(column).to_numpy(), values.view(np.uint64), NO_VALUE)
-    if pa.types.is_string(column.type):
-        column = pc.dictionary_encode(column).combine_chunks().indices.fill_null(-1)
+    if pa.types.is_dictionary(column.type):
+        column = column.combine_chunks().indices.fill_null(-1)
     numbers: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
     return numbers.view(np.uint64)
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Return a database in memory: to open one takes longer than to ask about the few rows that are sent again."""
+    database = duckdb.connect()
+    database.execute("SET threads = 1")  # shards run side by side already
+    return database
 
 
 def _believed(sent: pa.Table) -> pa.Table:
     """Return the facts of rows among which some were sent again or taken back."""
     fact = ", ".join(FACT)
     same = " AND ".join(f"a.{column} IS NOT DISTINCT FROM r.{column}" for column in FACT)
-    with duckdb.connect() as connection:
-        connection.execute("SET threads = 1")  # shards run side by side already
+    with _database().cursor() as connection:
         connection.register("sent", sent)
         found: pa.Table = connection.sql(f"""
             WITH retraction AS (

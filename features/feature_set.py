@@ -220,7 +220,7 @@ class FeatureSet(Mapping[str, Feature]):
 
     @cached_property
     def _names(self) -> pd.Index[str]:
-        return pd.Index(list(self))
+        return pd.Index(list(self), dtype=object)  # names in Arrow's memory are slow to look at one by one
 
     @cached_property
     def _categories(self) -> Mapping[str, Category]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +56,7 @@ class InvalidRecords(ValueError):
         super().__init__("these records cannot be taken in:\n" + "\n".join(f"- {fault}" for fault in faults))
 
 
-@dataclass(frozen=True)
-class Normalised:
+class Normalised(NamedTuple):
     """A value in its concept's unit, or why it is not used (``"unit"``, ``"implausible"``)."""
 
     value: float | None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from features.codes import Concept
 from features.language import (
     DAY,
+    LEAVES,
     LONGEST,
     YEAR,
     Age,
@@ -29,13 +30,14 @@ from features.language import (
     Extreme,
     Followed,
     Is,
+    Leaf,
     Logic,
     Missing,
     Node,
     Not,
     Selection,
 )
-from features.language.plan import Plan, Step
+from features.language.plan import Plan, Step, selection_of
 from features.records import History
 
 Value = float | None  # a condition is 1.0 or 0.0, a category its position; None is missing
@@ -73,20 +75,40 @@ class Evaluator:
         self._selections = tuple(ready.finding)
         self._limits = tuple(ready.limits)
         self._outputs = plan.outputs
+        leaves = (step.node for step in plan.steps if isinstance(step.node, LEAVES))
+        self._taking = tuple(dict.fromkeys(taking for leaf in leaves for taking in _takings(leaf, ready)))
         self._concepts, self._reading = len(plan.concepts), plan.reading
 
     def __call__(self, history: History, as_of: datetime) -> list[Value]:
         """Return the value of each expression, in order, from what was known strictly before ``as_of``."""
-        ago = {limit: _before(as_of, limit) for limit in self._limits}
-        seen = _Seen(as_of, ago, self._seen(history, as_of))
-        for find in self._selections:
-            seen.records.append(find(seen))
+        seen = self._look(history, as_of)
         values: list[Value] = []
         for step in self._steps:
             values.append(step(seen, values))
         return [values[output] for output in self._outputs]
 
-    def _seen(self, history: History, as_of: datetime) -> list[list[Entry]]:
+    def taken(self, history: History, as_of: datetime) -> dict[int, tuple[Concept, ...]]:
+        """Return the places in a history of the records that the values rest on, and what each was looked at for.
+
+        Of the latest or the first it is the one record; of counts, means, slopes and all else every record in the
+        window; and the events that bound a window. A history of these records alone gives the same values.
+        """
+        seen = self._look(history, as_of)
+        found: dict[int, dict[Concept, None]] = {}
+        for taking in self._taking:
+            for entry in taking.of(seen):
+                found.setdefault(entry[-1], {})[taking.concept] = None
+        return {place: tuple(found[place]) for place in sorted(found)}
+
+    def _look(self, history: History, as_of: datetime) -> _Seen:
+        """Return what is seen of a history, sorted by selection."""
+        ago = {limit: _before(as_of, limit) for limit in self._limits}
+        seen = _Seen(as_of, ago, self._entries(history, as_of))
+        for find in self._selections:
+            seen.records.append(find(seen))
+        return seen
+
+    def _entries(self, history: History, as_of: datetime) -> list[list[Entry]]:
         """Return, by concept, what had happened, was known and not taken back: all else starts here."""
         entries: list[list[Entry]] = [[] for _ in range(self._concepts)]
         reading = self._reading
@@ -248,6 +270,38 @@ def _at_any_time(concept: int, valued: bool, tests: tuple[Test, ...], seen: _See
     for compare, size in tests:
         records = [entry for entry in records if compare(entry[2], size)]
     return records
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """Which records of a selection a leaf rests on: the latest, the first, or all."""
+
+    selection: int
+    which: Literal["latest", "first", "all"]
+    concept: Concept
+
+    def of(self, seen: _Seen) -> list[Entry]:
+        """Return the records."""
+        records = seen.records[self.selection]
+        return records if self.which == "all" else records[-1:] if self.which == "latest" else records[:1]
+
+
+def _takings(leaf: Leaf, ready: _Selections) -> Iterator[_Taking]:
+    """Yield what a leaf rests on."""
+    selection = selection_of(leaf)
+    window = ready.window(selection)
+    which: Literal["latest", "first", "all"] = "all"
+    match leaf:
+        case Age():
+            which = "latest"
+        case Aggregate("latest" | "first" as end, nth=1) | Elapsed("latest" | "first" as end, nth=1):
+            which = end
+    # What happened before a window may still cover it.
+    yield _Taking(window.stream if isinstance(leaf, Covered) else window.place, which, selection.concept)
+    if isinstance(leaf, Followed):
+        yield _Taking(ready.window(Selection(leaf.by, valued=False)).place, "all", leaf.by)
+    for event in selection.events:
+        yield from _takings(event, ready)
 
 
 def _before(moment: datetime, microseconds: int) -> datetime:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -35,13 +35,11 @@ import pyarrow.parquet as pq
 
 from features.codes import Concept
 from features.digests import digest
-from features.facts import FACT, merge
+from features.facts import CODED, FACT, REPEATED, coded, merge
 from features.intake import COLUMNS, SCHEMA, InvalidRecords, Sorted, sort_out
 from features.privacy import Objections
 
 ORDER: Final = ("patient", "happened_at", "known_at", "value", "code", "retracted_at")
-#: Columns whose texts repeat: read as each once, then written out, they take half the time.
-REPEATED: Final = ("patient", "practice", "code", "unit")
 TAKEN_BACK: Final = "taken-back.parquet"
 NEVER: Final = np.iinfo(np.int64).max
 #: Bits in which patients leave a mark to be counted by: enough for some ten millions.
@@ -52,8 +50,7 @@ class AlteredRecords(ValueError):
     """A file of a store that is not the one taken in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):  # there is nothing that is made so often, and nothing frozen that is made as fast
     """One thing that happened to one patient.
 
     Attributes
@@ -117,28 +114,29 @@ class Shard:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Shard:
-        """Return the sorted arrays of a table with the columns of ``SCHEMA``, in any row order."""
+        """Return the sorted arrays of a table with the columns of ``SCHEMA`` or ``CODED``, in any row order."""
         if "retracted_at" not in table.column_names:
             table = table.append_column("retracted_at", pa.nulls(len(table), SCHEMA.field("retracted_at").type))
-        table = table.select(COLUMNS).cast(SCHEMA)
-        table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in ORDER]))
-        patient, code, practice = (
-            pc.dictionary_encode(table.column(name)).combine_chunks() for name in ("patient", "code", "practice")
-        )
-        patient_ids = patient.indices.to_numpy()
-        # Sorted by patient, so that dictionary positions count up and each patient is one run.
-        start = np.flatnonzero(np.diff(patient_ids, prepend=-1, append=len(patient.dictionary)))
+        table = coded([table.select(COLUMNS)])
+        patients, patient = _numbered(table.column("patient"))
+        codes, code = _numbered(table.column("code"))
+        practices, practice = _numbered(table.column("practice"))
+        numbers = pa.table({"patient": patient, "code": code, "practice": practice})
+        for name in ("happened_at", "known_at", "value", "retracted_at"):
+            numbers = numbers.append_column(name, table.column(name))
+        numbers = numbers.take(pc.sort_indices(numbers, sort_keys=[(name, "ascending") for name in ORDER]))
+        patient = numbers.column("patient").to_numpy()
         return cls(
-            patients=np.asarray(patient.dictionary.to_pylist(), dtype=object),
-            start=start.astype(np.int64),
-            happened=_microseconds(table, "happened_at"),
-            known=_microseconds(table, "known_at"),
-            retracted=_microseconds(table, "retracted_at"),
-            value=table.column("value").to_numpy().astype(np.float64),
-            code=code.indices.to_numpy(),
-            practice=practice.indices.to_numpy(),
-            codes=tuple(code.dictionary.to_pylist()),
-            practices=tuple(practice.dictionary.to_pylist()),
+            patients=np.asarray(patients, dtype=object),
+            start=np.searchsorted(patient, np.arange(len(patients) + 1)),
+            happened=_microseconds(numbers, "happened_at"),
+            known=_microseconds(numbers, "known_at"),
+            retracted=_microseconds(numbers, "retracted_at"),
+            value=numbers.column("value").to_numpy().astype(np.float64),
+            code=numbers.column("code").to_numpy(),
+            practice=numbers.column("practice").to_numpy(),
+            codes=tuple(codes),
+            practices=tuple(practices),
         )
 
     @classmethod
@@ -345,7 +343,7 @@ class Records:
     def _take_back(self, delivery: Delivery, stream: str, shard: int) -> int:
         """Write what the stream said of this delivery's patients and it says no more; return how many facts."""
         sent = [SCHEMA.empty_table(), *map(pq.read_table, sorted(delivery.folder.glob(f"{_part(shard)}*")))]
-        of_stream, others = [SCHEMA.empty_table()], [SCHEMA.empty_table()]
+        of_stream, others = [CODED.empty_table()], [CODED.empty_table()]
         for earlier in self.deliveries:
             (of_stream if earlier["about"].get("complete") == stream else others).extend(self._tables(earlier, shard))
         fact = ", ".join(FACT)
@@ -371,10 +369,13 @@ class Records:
 
     def read(self, shard: int) -> Shard:
         """Return one shard, merged over deliveries; raise `AlteredRecords` if a file is not the one taken in."""
-        return Shard.from_table(self.table(shard))
+        return Shard.from_table(self._facts(shard))
 
     def table(self, shard: int) -> pa.Table:
         """Return the facts of one shard, units included, in no order: the columns of ``SCHEMA``; errors as `read`."""
+        return self._facts(shard).cast(SCHEMA)
+
+    def _facts(self, shard: int) -> pa.Table:
         table = merge([table for delivery in self.deliveries for table in self._tables(delivery, shard)])
         if len(self.objections):
             objecting = pa.array(sorted(self.objections.pseudonyms))
@@ -390,7 +391,7 @@ class Records:
             if digest((self.path / name).read_bytes()) != expected:
                 raise AlteredRecords(f"{self.path / name} was altered after it was taken in")
             with pq.ParquetFile(self.path / name, read_dictionary=REPEATED) as file:
-                yield file.read().cast(SCHEMA)
+                yield file.read().cast(CODED)
 
     def __iter__(self) -> Iterator[Shard]:
         """Yield the shards in order, one in memory at a time."""
@@ -547,6 +548,18 @@ def to_datetime(microseconds: int | np.int64) -> datetime:
     """Return the naive UTC datetime at this number of microseconds since 1970."""
     moment: datetime = np.datetime64(int(microseconds), "us").item()
     return moment
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """Return the texts there are in a column of ``CODED``, sorted, and of each row the place of its text."""
+    whole = column.combine_chunks()
+    row = whole.indices.to_numpy()
+    there = np.flatnonzero(np.bincount(row, minlength=len(whole.dictionary)))
+    texts = whole.dictionary.take(pa.array(there))
+    order = pc.sort_indices(texts).to_numpy()
+    place = np.empty(len(whole.dictionary), dtype=np.int32)
+    place[there[order]] = np.arange(len(there), dtype=np.int32)
+    return texts.take(pa.array(order)).to_pylist(), place[row]
 
 
 def _microseconds(table: pa.Table, column: str) -> npt.NDArray[np.int64]:

@@ -53,7 +53,14 @@ class Closed(BaseModel):
 
 def _moment(text: object) -> datetime:
     """Return the naive UTC datetime that a text stands for."""
-    if not isinstance(text, str) or not MOMENT.fullmatch(text):
+    if not isinstance(text, str):
+        raise _no_moment()
+    return _moment_of(text)
+
+
+@lru_cache(maxsize=256)  # most things become known when they happen: their record has one text twice
+def _moment_of(text: str) -> datetime:
+    if not MOMENT.fullmatch(text):
         raise _no_moment()
     try:
         found = datetime.fromisoformat(text.removesuffix("Z"))  # what is in UTC already needs no conversion
@@ -412,15 +419,17 @@ def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | 
     counts = dict.fromkeys(WARNINGS, 0)
     kept = []
     for given in request.records:
-        code = f"{given.system}:{given.code}"
-        known_at = given.known_at or given.happened_at
-        found = believed(concept_of(code), given.value, given.unit)
-        if given.happened_at >= as_of or known_at >= as_of:
+        code, value, unit = f"{given.system}:{given.code}", given.value, given.unit
+        happened_at, known_at = given.happened_at, given.known_at or given.happened_at
+        is_seen = happened_at < as_of and known_at < as_of
+        if not is_seen:
             counts["after_as_of"] += 1  # the evaluator does not see it anyway: this only says so
-        elif found.fault is not None:
-            counts[found.fault] += 1
-            continue  # a measurement that is not believed does not count as measured
-        kept.append(Record(given.happened_at, known_at, code, found.value, found.unit))
+        if value is not None and (concept := concept_of(code)) is not None:
+            value, unit, fault = believed(concept, value, unit)
+            if fault is not None and is_seen:
+                counts[fault] += 1
+                continue  # a measurement that is not believed does not count as measured
+        kept.append(Record(happened_at, known_at, code, value, unit))
     warnings = (Omission(code=c, fr=WARNINGS[c][0], en=WARNINGS[c][1], count=n) for c, n in counts.items() if n)
     return Reading(History(tuple(kept)), as_of, tuple(warnings))
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one patient is no work to share; threads only wait for each other
@@ -57,6 +58,10 @@ def _stored() -> Iterator[Path]:
             return
 
 
+#: Objects made before the young are looked through: a request makes thousands, and few outlive it.
+YOUNG: Final = 20_000
+
+
 class Desked:
     """A patient's records in, a risk or an abstention out."""
 
@@ -68,6 +73,7 @@ class Desked:
         # What is there now stays: looking through it again whenever a large file was read would take a second.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(YOUNG)
 
     def __is_ready__(self) -> bool:
         return self.desks.ready()

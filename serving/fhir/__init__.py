@@ -1,8 +1,8 @@
 """The FHIR R4 door: a patient's Bundle in, a RiskAssessment out.
 
 `asking` says what may be asked, `reading` makes records of a Bundle by the reader that ingests deliveries, so that the
-same Bundle gives the same records here and in a store; `basis` finds the resources an answer rests on, `assessment` and
-`outcome` write what is answered, `metadata` what the door can do.
+same Bundle gives the same records here and in a store; `assessment` and `outcome` write what is answered, `metadata`
+what the door can do.
 """
 
 from serving.fhir.asking import LARGEST, MEDIA, Evaluation, asked, study_of

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from features.typography import COLON, LANGUAGES, Language, calendar, percent
 from serving.contract import Abstention, Category, Comparator, Reason, Risk
-from serving.fhir.basis import taken
 from serving.fhir.reading import FileReading
 from serving.gate import Admitted
 from training.committee import Bilingual
@@ -113,7 +112,7 @@ def _basis(admitted: Admitted, read: FileReading, language: Language) -> list[El
     """Return references to the resources whose values were used, the latest first, each with what it says and when."""
     history, as_of = read.reading.history, read.reading.as_of
     used: dict[str, tuple[datetime, dict[str, None]]] = {}
-    for place, concepts in taken(admitted.artefact.features, history, as_of).items():
+    for place, concepts in admitted.artefact.features.evaluator.taken(history, as_of).items():
         happened_at = history.records[place].happened_at
         for reference in sorted(read.sources[place]):
             latest, labels = used.setdefault(reference, (happened_at, {}))

@@ -77,11 +77,13 @@ def read(
         If it is not about one patient, or holds more than is taken in.
     """
     found = _found(bundle)
-    patient, around = _about(found)
+    patient, medications = _about(found)
+    if medications:  # any resource may refer to them, wherever they are
+        found = list(each_resource(bundle, Surroundings(medications=medications)))
     names = _addresses(bundle)
     said: list[Row] = []
     by: list[str] = []
-    for each in each_resource(bundle, around):
+    for each in found:
         mine = [Row(fault=each.fault)] if each.resource is None else rows(each.resource, delivered_at, each.around)
         said += mine
         by += [_reference(each, names)] * len(mine)
@@ -119,8 +121,8 @@ def _says(resource: Mapping[str, Any]) -> int:
     return 1 + sum(len(each) for each in (*lists, *deeper) if type(each) is list)
 
 
-def _about(found: Iterable[Found]) -> tuple[str, Surroundings]:
-    """Return the one patient that resources are about, and the medications they may refer to wherever they are."""
+def _about(found: Iterable[Found]) -> tuple[str, Mapping[str, Codings]]:
+    """Return the one patient that resources are about, and the medications there are."""
     patients: dict[str, None] = {}
     medications: dict[str, Codings] = {}
     homes: set[str] = set()
@@ -141,7 +143,7 @@ def _about(found: Iterable[Found]) -> tuple[str, Surroundings]:
     if checked_id(patient)[1] is not None:
         expected = "an id as FHIR has them, which does not look like a social-security number"
         raise _refusal("Bundle.entry.resource.ofType(Patient).id", expected, "invalid")
-    return patient, Surroundings(medications=medications)
+    return patient, medications
 
 
 def _refusal(where: str, expected: str, code: str) -> Stopped:

@@ -65,4 +65,4 @@ def test_rows_that_look_alike_and_are_not_are_asked_about_in_vain(rows: Rows) ->
 def test_the_same_facts_look_alike_and_here_no_others(rows: Rows) -> None:
     """Nought has two signs and is one value, to Python as to SQL."""
     distinct = {tuple(row[name] for name in FACT) for row in rows}
-    assert len(set(facts._likenesses(table(rows)).tolist())) == len(distinct)
+    assert len(set(facts._likenesses(facts.coded([table(rows)])).tolist())) == len(distinct)

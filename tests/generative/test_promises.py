@@ -49,7 +49,7 @@ from features.language import (
     years_since,
     years_since_first,
 )
-from features.patient import evaluate_all
+from features.patient import Evaluator, evaluate_all
 from features.records import History, Record, Shard, to_microseconds
 from tests.generative.strategies import (
     AS_OF,
@@ -127,6 +127,16 @@ def test_the_two_evaluators_agree_about_each_node(kind, more):
     examples = more * (60 if kind in LEAVES or kind is Is else 15)
     limits = settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     limits(given(scenes(kind), ROWS)(agree))()
+
+
+@generated(HISTORIES)
+def test_values_rest_on_the_records_that_are_said_to_be_taken(scene):
+    """A history of these records alone gives the same values."""
+    wanted, history = scene
+    evaluator = Evaluator([e.node for e in wanted])
+    places = evaluator.taken(History(tuple(history)), AS_OF)
+    alone = [history[place] for place in places]
+    assert bits(by_patient(wanted, alone, AS_OF)) == bits(by_patient(wanted, history, AS_OF))
 
 
 @generated(HISTORIES, st.lists(records(), min_size=1, max_size=8))

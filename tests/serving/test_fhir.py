@@ -22,7 +22,6 @@ from features.sources.fhir import FHIR, Row
 from serving import fhir
 from serving.contract import Abstention, Risk, read
 from serving.fhir.assessment import as_percent
-from serving.fhir.basis import taken
 from serving.fhir.reading import _merged
 from serving.gate import Admitted
 from serving.hardening import Stopped
@@ -260,7 +259,7 @@ def test_what_is_no_basis_changes_no_value_and_what_is_suffices(admitted, shared
     for _, document in files.synthea(shared, 12):
         for as_of in (datetime(2000, 6, 15), datetime(2015, 6, 15)):
             history = reading(admitted, document, as_of).reading.history
-            places = taken(features, history, as_of)
+            places = features.evaluator.taken(history, as_of)
             assert places
             alone = History(tuple(history.records[place] for place in places))
             np.testing.assert_array_equal(
