@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,10 @@ def _stored() -> Iterator[Path]:
 YOUNG: Final = 20_000
 
 
+#: ``PR_SET_PDEATHSIG`` of Linux.
+WHEN_PARENT_DIES: Final = 1
+
+
 class Desked:
     """A patient's records in, a risk or an abstention out."""
 
@@ -70,6 +76,7 @@ class Desked:
         for line in loud(self.desks):
             print(f"vigie: {line}", file=sys.stderr, flush=True)
         log_types_only()
+        end_with_parent()
         # What is there now stays: looking through it again whenever a large file was read would take a second.
         gc.collect()
         gc.freeze()
@@ -93,6 +100,15 @@ class Desked:
         except Exception as error:  # BentoML would write what it says to the log
             LOG.error("a request failed: %s", type(error).__name__)
             return _problem(500, "internal_error", "the request could not be answered")
+
+
+def end_with_parent() -> None:
+    """Have this process asked to stop when the one that started it is killed; Linux only.
+
+    Otherwise it would go on answering, and keep the port from whoever is started in its place.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(WHEN_PARENT_DIES, signal.SIGTERM)
 
 
 def loud(desks: Desks) -> Iterator[str]:

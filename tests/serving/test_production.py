@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,17 @@ class Deployment:
     def verified(self) -> audit_trail.Verified:
         key = audit_trail.load_key(self.folder / "audit.key")
         return audit_trail.verify(self.folder / "data" / "audit", key)
+
+
+def ends(url: str) -> bool:
+    """Return whether nobody listens there any more, ten seconds later at most."""
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +172,9 @@ def test_a_day_of_production(deployment, server):
         for secret in (CANARY, token.split(".")[1], token.split(".")[2], assertion.split(".")[2]):
             assert secret not in log
             assert secret.encode() not in kept
-        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.kill()  # not the worker: it must notice
         server.process.wait()
+        assert ends(server.url)
 
     before = deployment.verified()
     assert before.faults == ()
