@@ -31,7 +31,7 @@ from pydantic_core import PydanticCustomError
 from features.codes import SYSTEMS, Concept, InvalidCode, measured
 from features.intake import believed
 from features.records import History, Record
-from training.committee import Bilingual
+from training.values import Bilingual
 
 MOST_RECORDS: Final = 2000
 MOST_REQUESTS: Final = 100

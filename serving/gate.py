@@ -28,7 +28,6 @@ from training.artefact import Artefact, UnusableModel, load
 from training.card import AlteredCard, IncompleteCard, InvalidCard, ModelCard
 from training.committee import (
     AlteredLedger,
-    Bilingual,
     Condition,
     Decision,
     InvalidKey,
@@ -38,9 +37,9 @@ from training.committee import (
     TrustedKeys,
     latest,
     load_trusted_keys,
-    utc,
 )
 from training.reasons import measured_ages
+from training.values import Bilingual, utc
 
 MODEL_FILES: Final = frozenset(
     {

@@ -36,8 +36,8 @@ from serving.cds_hooks.discovery import is_risk
 from serving.desks import Desks
 from serving.gate import Admitted
 from serving.scoring import DECIMALS, REASONS, Frames, direction_of, probabilities, signature
-from training.committee import Bilingual
 from training.reasons import sentence
+from training.values import Bilingual
 
 REASON: Final = pa.struct(
     [

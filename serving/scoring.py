@@ -36,8 +36,8 @@ from serving.contract import (
     Unmet,
 )
 from serving.gate import Admitted
-from training.committee import Bilingual
 from training.reasons import sentence
+from training.values import Bilingual
 
 DECIMALS: Final = 6
 REASONS: Final = 5

@@ -41,7 +41,6 @@ from training.card import (
     hide_small_steps,
     percent,
 )
-from training.committee import Bilingual
 from training.explain import Explanation
 from training.models import CensoringWeighted, CompetingCox, Learned, Recalibrated, StackedHazard
 from training.monitoring import Reference
@@ -50,6 +49,7 @@ from training.scales import Esc2021
 from training.studies import Study
 from training.titles import title_in
 from training.validate import Evidence
+from training.values import Bilingual
 
 CROSSING: Final[tuple[tuple[Language, str], ...]] = (("fr", "passent de l’autre côté de"), ("en", "move across"))
 NOBODY: Final = NotApplicable(

@@ -21,8 +21,8 @@ from features.language import (
     elapsed,
 )
 from features.typography import COLON, NARROW, numeral, unit
-from training.committee import Bilingual
 from training.scales import RISK
+from training.values import Bilingual
 
 DAYS_A_YEAR: Final = 365.25
 

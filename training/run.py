@@ -20,7 +20,7 @@ from features.store import FeatureStore, compute
 from training import artefact, monitoring, tracking
 from training.audit import audit, with_pairs
 from training.card import ModelCard, write_documents
-from training.committee import Bilingual, Decision, Ledger, Votes, demonstration_key
+from training.committee import Decision, Ledger, Votes, demonstration_key
 from training.comparison import comparison_page
 from training.console import Step, Steps
 from training.drafting import Run, draft
@@ -32,6 +32,7 @@ from training.splits import Split
 from training.studies import Study
 from training.tuning import Tuned
 from training.validate import Evidence, Predictions, refitted, validate
+from training.values import Bilingual
 
 COMPARE_STEPS, TRAIN_STEPS = 3, 7
 REFITS = 10  # for the spread of importance

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from training.committee import Bilingual
 from training.published.categories import LABELS, esc_2021
+from training.values import Bilingual
 
 RISK: Final = Bilingual(fr="le risque", en="the risk")
 PROBABILITY: Final = Bilingual(fr="la probabilité", en="the probability")

@@ -10,9 +10,9 @@ from features.typography import COLON, NARROW, Language, calendar, percent, unit
 from serving.cds_hooks.discovery import is_screening
 from serving.contract import Abstention, Category, Input, Risk
 from serving.gate import Admitted
-from training.committee import Bilingual
 from training.scales import RISK
 from training.titles import title_in
+from training.values import Bilingual
 
 LONGEST_SUMMARY: Final = 139
 INDICATORS: Final[Mapping[str, str]] = {"high": "warning", "very_high": "warning"}

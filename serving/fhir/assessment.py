@@ -17,8 +17,8 @@ from features.typography import COLON, LANGUAGES, Language, calendar, percent
 from serving.contract import Abstention, Category, Comparator, Reason, Risk
 from serving.fhir.reading import FileReading
 from serving.gate import Admitted
-from training.committee import Bilingual
 from training.titles import title_in
+from training.values import Bilingual
 
 URN: Final = "urn:vigie:fhir"
 TRANSLATION: Final = "http://hl7.org/fhir/StructureDefinition/translation"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from features.codes import SYSTEMS
 from serving.contract import ScoreRequest, now
-from training.committee import Bilingual
+from training.values import Bilingual
 
 AS_OF: Final = "2025-03-03T09:00:00+01:00"
 DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(T.*)?")

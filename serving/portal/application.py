@@ -33,7 +33,8 @@ from serving.portal.sessions import Patience, Session, Sessions
 from serving.portal.shelf import Submitted
 from serving.portal.transparency import published
 from training.card import AlteredCard
-from training.committee import AlteredLedger, Bilingual, Choice, Member, latest, quorum_faults
+from training.committee import AlteredLedger, Choice, Member, latest, quorum_faults
+from training.values import Bilingual
 
 SIGNED_IN: Final = "vigie_member"
 VISITOR: Final = "vigie_visitor"

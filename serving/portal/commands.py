@@ -22,7 +22,6 @@ from training.committee import (
     ROLES,
     START,
     Ballot,
-    Bilingual,
     Decision,
     Ledger,
     Motion,
@@ -33,6 +32,7 @@ from training.committee import (
     load_private_key,
     roll_in,
 )
+from training.values import Bilingual
 
 if TYPE_CHECKING:
     from serving.portal.committee import Committee

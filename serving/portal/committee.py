@@ -17,7 +17,6 @@ from serving.portal.record import Act, Answer, Closing, File, Interest, Line, Po
 from serving.portal.shelf import Shelf
 from training.committee import (
     Ballot,
-    Bilingual,
     Choice,
     Decision,
     Entry,
@@ -35,6 +34,7 @@ from training.committee import (
     quorum_faults,
     roll_in,
 )
+from training.values import Bilingual
 
 
 class NotAllowed(Exception):

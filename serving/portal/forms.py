@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from serving.portal.rendering import day
-from training.committee import CONDITIONS, Bilingual, Condition, Motion
+from training.committee import CONDITIONS, Condition, Motion
+from training.values import Bilingual
 
 LARGEST: Final = 64 * 1024
 LONGEST_TEXT: Final = 5000

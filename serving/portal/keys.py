@@ -25,7 +25,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
-from training.committee import Frozen, Member, Role, generate_key
+from training.committee import Member, Role, generate_key
+from training.values import Frozen
 
 COST: Final = 17
 """Logarithm (base 2) of scrypt's N, with r = 8 and p = 1: OWASP's first choice for passwords."""

@@ -15,19 +15,8 @@ from typing import Annotated, Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import Field, NonNegativeInt
 
-from training.committee import (
-    AlteredLedger,
-    Ballot,
-    Chain,
-    Decision,
-    Digest,
-    Frozen,
-    Link,
-    Moment,
-    Motion,
-    Name,
-    Text,
-)
+from training.committee import AlteredLedger, Ballot, Chain, Decision, Link, Motion, Name
+from training.values import Digest, Frozen, Moment, Text
 
 
 class Act(Frozen):

@@ -13,7 +13,8 @@ from features.pages import environment
 from features.typography import NO_BREAK, Language, calendar, percent, typeset
 from training.card import NotApplicable
 from training.card.writing import TEMPLATES as CARD_TEMPLATES
-from training.committee import ROLES, Bilingual, Condition, Role, StatusKind, Verdict
+from training.committee import ROLES, Condition, Role, StatusKind, Verdict
+from training.values import Bilingual
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 

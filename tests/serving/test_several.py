@@ -25,7 +25,8 @@ from serving.shadow import Shadow
 from tests.serving import bundles
 from tests.serving.conftest import NORTH, Asked, Production
 from tests.serving.test_security import ALL
-from training.committee import Ledger, utc
+from training.committee import Ledger
+from training.values import utc
 
 SCORE = EXAMPLES["risk"]["value"]
 EVALUATE = "/fhir/RiskAssessment/$evaluate"

@@ -26,8 +26,9 @@ from training.card import (
     Traceability,
     content_digest,
 )
-from training.committee import Bilingual, Decision, Verdict, Votes
+from training.committee import Decision, Verdict, Votes
 from training.measures import MEASURES
+from training.values import Bilingual
 
 RUN = "0123456789abcdef0123456789abcdef"
 Tree = dict[str, Any]

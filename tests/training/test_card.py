@@ -45,9 +45,10 @@ from training.card import (
     render,
     typeset,
 )
-from training.committee import DEMONSTRATION_KEY_ID, Bilingual
+from training.committee import DEMONSTRATION_KEY_ID
 from training.drafting import NOBODY
 from training.published.comparators import score2
+from training.values import Bilingual
 
 CARD = cards.card()
 EMPTY = ModelCard.draft(AuthoredFields(), identity=cards.identity())

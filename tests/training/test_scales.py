@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.committee import Bilingual
 from training.published.categories import esc_2021
 from training.scales import ESC_2021, Bands, Level, scale_from_dict
 from training.studies import STUDIES
+from training.values import Bilingual
 
 
 def levels(*codes: str) -> tuple[Level, ...]:

@@ -19,7 +19,8 @@ from training.card.model_card import ModelCard
 from training.card.rendering import gated_documents, shown_as_demonstration
 from training.card.values import HeadlineEstimate, NotApplicable
 from training.card.writing import label_of_measure, number, word
-from training.committee import Bilingual, Decision
+from training.committee import Decision
+from training.values import Bilingual
 
 NAMESPACE: Final = "https://mc.chai.org/v0.2/schema.xsd"
 FORBIDDEN: Final = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from training.committee import Bilingual, Frozen
+from training.values import Bilingual, Frozen
 
 FilledBy = Literal["pipeline", "study author", "committee"]
 

@@ -23,7 +23,8 @@ from training.card.sections import (
     Population,
     Traceability,
 )
-from training.committee import Bilingual, Decision, Frozen
+from training.committee import Decision
+from training.values import Bilingual, Frozen
 
 
 class AlteredCard(ValueError):

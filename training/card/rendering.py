@@ -19,8 +19,9 @@ from training.card.fields import CHAPTERS, FILLERS, Item
 from training.card.model_card import AlteredCard, ModelCard, require_about
 from training.card.suppression import gate
 from training.card.writing import CROSS, TEMPLATES, count, label_of_measure, number, word
-from training.committee import Bilingual, Decision
+from training.committee import Decision
 from training.titles import title_in
+from training.values import Bilingual
 
 STEPS: Final = (1, 2, 2.5, 5, 10)
 """Steps of an axis, times a power of ten."""

@@ -24,7 +24,7 @@ from training.card.values import (
     hide_small_steps,
 )
 from training.card.writing import CROSS, count
-from training.committee import Bilingual, Digest, Moment, Text
+from training.values import Bilingual, Digest, Moment, Text
 
 RESEARCH_ONLY: Final = Bilingual(
     fr="Recherche uniquement ; n’est pas un dispositif médical, ne porte pas de marquage CE.",

@@ -9,7 +9,7 @@ from typing import Any, Final
 from features.typography import Language
 from training.card.values import Content, NotApplicable
 from training.card.writing import label_of_measure, number, word
-from training.committee import Bilingual
+from training.values import Bilingual
 
 PARTS: Final = {
     "auc": "discrimination",

@@ -11,7 +11,7 @@ from pydantic import FiniteFloat
 from features.privacy import SMALLEST_COUNT
 from training.card.suppression import HIDDEN, Count, gate
 from training.card.writing import label_of_measure
-from training.committee import Bilingual, Frozen, Moment, Text
+from training.values import Bilingual, Frozen, Moment, Text
 
 
 class NotApplicable(Frozen):

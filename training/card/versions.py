@@ -24,7 +24,7 @@ from training.card.values import (
     SignOff,
 )
 from training.card.writing import CROSS, count
-from training.committee import Bilingual
+from training.values import Bilingual
 
 Part = tuple[Literal["same", "added", "removed"], str]
 """A stretch of text: in both versions, in the new one only, or in the old one only."""

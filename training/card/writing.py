@@ -11,8 +11,8 @@ from typing import Final
 from features.privacy import SMALLEST_COUNT
 from features.typography import LANGUAGES, Language, decimal, percent
 from training.card.suppression import SMALL
-from training.committee import Bilingual
 from training.measures import MEASURES
+from training.values import Bilingual
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 

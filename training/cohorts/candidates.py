@@ -10,7 +10,6 @@ import pandas as pd
 from sklearn.base import clone
 
 from features.catalogue.cardiovascular import CARDIOVASCULAR_FULL
-from training.committee import Bilingual
 from training.models import (
     CensoringWeighted,
     CompetingCox,
@@ -32,6 +31,7 @@ from training.published.comparators import (
     score2_diabetes,
 )
 from training.splits import InternalExternal
+from training.values import Bilingual
 
 BY_PATIENT: Final = InternalExternal(by="patient", folds=5)
 

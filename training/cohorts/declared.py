@@ -17,7 +17,7 @@ import pandas as pd
 
 from features.outcome import CENSORED, COMPETING, EVENT
 from features.sources.cohorts import From, Package, PublishedCohort
-from training.committee import Bilingual
+from training.values import Bilingual
 
 LEAST_EVENTS: Final = 100
 """Events below which a validation says little (Collins et al. 2016, doi:10.1002/sim.6787)."""

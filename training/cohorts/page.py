@@ -15,10 +15,10 @@ from features.typography import LANGUAGES, Language, decimal, typeset
 from training.card.documents import Document, tree_of
 from training.card.suppression import gate
 from training.card.writing import TEMPLATES
-from training.committee import Bilingual
 from training.comparison.page import Page, Tree
 from training.comparison.rendering import comparison_environment
 from training.titles import short_title
+from training.values import Bilingual
 
 HEADLINES: Final = ("auc", "uno_c", "observed_expected", "calibration_slope", "ipa")
 TITLE: Final = Bilingual(fr="Des personnes réelles", en="Real people")

@@ -33,7 +33,6 @@ from training.committee.keys import (
 )
 from training.committee.ledger import Entry, Ledger, RefusedDecision, decisions, latest, roll_in
 from training.committee.members import ROLES, Member, Name, Role, Roll, Rules
-from training.committee.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
 from training.committee.watch import Watch
 
 __all__ = [
@@ -45,21 +44,16 @@ __all__ = [
     "START",
     "AlteredLedger",
     "Ballot",
-    "Bilingual",
     "Cause",
     "Chain",
     "Choice",
     "Condition",
     "Decision",
-    "Digest",
     "Entry",
-    "Frozen",
     "InvalidKey",
-    "KeyId",
     "Ledger",
     "Link",
     "Member",
-    "Moment",
     "Motion",
     "Name",
     "RefusedDecision",
@@ -68,7 +62,6 @@ __all__ = [
     "Rules",
     "Status",
     "StatusKind",
-    "Text",
     "TrustedKeys",
     "Verdict",
     "Votes",
@@ -88,5 +81,4 @@ __all__ = [
     "roll_in",
     "save_private_key",
     "save_public_key",
-    "utc",
 ]

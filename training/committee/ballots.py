@@ -11,7 +11,7 @@ from pydantic import StringConstraints
 
 from features.digests import canonical
 from training.committee.members import Member, Name, Roll, Rules
-from training.committee.values import Frozen, Moment
+from training.values import Frozen, Moment
 
 if TYPE_CHECKING:
     from training.committee.decisions import Decision

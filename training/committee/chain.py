@@ -24,7 +24,7 @@ from pydantic import NonNegativeInt, StringConstraints, ValidationError
 
 from features.digests import canonical, digest
 from training.committee.keys import key_id
-from training.committee.values import Digest, Frozen, KeyId
+from training.values import Digest, Frozen, KeyId
 
 START: Final = "0" * 64
 """What the first line names as its predecessor, and the head of a chain without any line."""

@@ -12,7 +12,7 @@ from features.digests import digest
 from training.committee.ballots import Ballot
 from training.committee.keys import DEMONSTRATION_KEY_ID
 from training.committee.members import Name
-from training.committee.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
+from training.values import Bilingual, Digest, Frozen, KeyId, Moment, Text, utc
 
 Verdict = Literal["approved", "approved_with_conditions", "refused", "suspended", "reinstated", "withdrawn"]
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from training.committee.keys import key_id
-from training.committee.values import Bilingual, Frozen, Moment, Text
+from training.values import Bilingual, Frozen, Moment, Text
 
 Role = Literal["doctor", "researcher", "lawyer", "patients_representative", "chair", "author"]
 

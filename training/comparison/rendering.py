@@ -18,10 +18,10 @@ from features.typography import LANGUAGES, Language, decimal, percent, typeset
 from training.card.documents import Document, tree_of
 from training.card.suppression import gate
 from training.card.writing import TEMPLATES, count, label_of_measure, number
-from training.committee import Bilingual
 from training.comparison.page import Page
 from training.studies import Study
 from training.titles import short_title
+from training.values import Bilingual
 
 DECIMALS: Final = {"interventions_avoided": 1, "brier": 4, "net_benefit": 4}
 """Where the card's own three would say too much, or nothing of a difference."""

@@ -15,11 +15,11 @@ from jinja2 import Environment
 from features.pages import environment
 from features.typography import COLON, LANGUAGES, NO_BREAK, Language, decimal, percent, typeset
 from training.card.writing import TEMPLATES, count, label_of_measure, number, word
-from training.committee import Bilingual
 from training.monitoring.findings import THRESHOLDS, Finding
 from training.monitoring.profiles import Reference
 from training.monitoring.report import Report
 from training.studies import STUDIES
+from training.values import Bilingual
 
 KINDS: Final[Mapping[str, Bilingual]] = {
     "feature": Bilingual(fr="Distribution d’une donnée", en="Distribution of an input"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.card import NotApplicable
-from training.committee import Bilingual
+from training.values import Bilingual
 
 
 def not_applicable(fr: str, en: str) -> NotApplicable:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.committee import Bilingual
 from training.statements.screening import SCREENING_COLORECTAL
+from training.values import Bilingual
 
 LOST_TO_CARE = SCREENING_COLORECTAL.model_copy(
     update={

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from training.card import AuthoredFields, SignOff
-from training.committee import Bilingual
 from training.statements.common import not_applicable
+from training.values import Bilingual
 
 
 def _statement(

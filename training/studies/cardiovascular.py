@@ -12,7 +12,6 @@ from features.cohort import AfterEach, Cohort, OnDates
 from features.language import days, months
 from features.outcome import Outcome
 from training import statements
-from training.committee import Bilingual
 from training.models import (
     Recalibrated,
     RiskModel,
@@ -27,6 +26,7 @@ from training.splits import InternalExternal
 from training.studies.setting import LEARNED_FROM, RURALITY, SYNTHETIC
 from training.studies.study import Study
 from training.validate import Robustness, Rule
+from training.values import Bilingual
 
 LEARNED: Final = ("logistic_regression", "lightgbm", "stacked_lightgbm", "lightgbm_full")
 

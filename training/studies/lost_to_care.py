@@ -12,7 +12,6 @@ from features.cohort import Cohort, OnDates
 from features.language import months
 from features.outcome import Outcome, Silence
 from training import statements
-from training.committee import Bilingual
 from training.models import (
     GroupIncidence,
     RiskModel,
@@ -25,6 +24,7 @@ from training.splits import InternalExternal
 from training.studies.setting import LEARNED_FROM, RURALITY, SYNTHETIC
 from training.studies.study import Study
 from training.validate import Robustness, Rule
+from training.values import Bilingual
 
 NO_CONTACT_18_MONTHS: Final = Outcome(
     "no-contact-18-months",

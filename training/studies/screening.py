@@ -18,7 +18,6 @@ from features.language import months
 from features.outcome import Outcome
 from training import statements
 from training.card import AuthoredFields
-from training.committee import Bilingual
 from training.models import (
     GroupIncidence,
     RiskModel,
@@ -31,6 +30,7 @@ from training.splits import InternalExternal
 from training.studies.setting import LEARNED_FROM, RURALITY, SYNTHETIC
 from training.studies.study import Study
 from training.validate import Robustness, Rule
+from training.values import Bilingual
 
 HORIZON: Final = 2.0
 LANDMARKS: Final = OnDates((datetime(2021, 1, 1), datetime(2023, 1, 1)))

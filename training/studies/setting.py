@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from training.committee import Bilingual
+from training.values import Bilingual
 
 SYNTHETIC: Final = Bilingual(
     fr="Population synthétique de cabinets français de médecine générale, 2009 à 2026, aux risques connus.",

@@ -14,12 +14,12 @@ from features.cohort import Cohort
 from features.feature_set import FeatureSet
 from features.outcome import Outcome
 from training.card import AuthoredFields
-from training.committee import Bilingual
 from training.curves import DECISION_RANGE
 from training.models import RiskModel
 from training.scales import Scale
 from training.splits import InternalExternal, Split
 from training.validate import Robustness, Rule
+from training.values import Bilingual
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Values that decisions and cards are made of: texts for readers, moments, digests."""
+"""Values that models, decisions and cards are made of: texts for readers, moments, digests."""
 
 from __future__ import annotations
 
