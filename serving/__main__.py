@@ -26,7 +26,6 @@ from serving.portal.commands import NotSignedIn, Unusable
 from serving.portal.commands import add_to as add_portal
 from serving.refusals import BundleMissing, Refused
 from serving.trial import tried
-from training.titles import title_in
 
 USAGE: Final = 2
 INVALID: Final = 3
@@ -229,7 +228,7 @@ def run_verify(given: argparse.Namespace) -> None:
     """Say what a bundle is, or why it is refused."""
     admitted = _admitted(given.bundle)
     print(f"{given.bundle}: may be served")
-    print(f"  study    {admitted.artefact.study}, {title_in(admitted.artefact.model.title, 'en')}")
+    print(f"  study    {admitted.artefact.study}, {admitted.artefact.model.title.en}")
     print(f"  model    {admitted.model_digest}")
     print(f"  card     {admitted.card_digest}, version {admitted.card.identity.version}")
     print(f"  decision {admitted.decision.verdict}, valid until {admitted.decision.valid_until}")

@@ -205,7 +205,7 @@ class ModelIdentity(Closed):
 
     study: str
     name: str
-    title: str
+    title: Bilingual
     digest: str
 
 
@@ -229,7 +229,7 @@ class Comparator(Closed):
     """What a published score gives for the same patient, or why it gives nothing."""
 
     name: str
-    title: str
+    title: Bilingual
     risk: Annotated[float | None, Field(ge=0, le=1)]
     category: Category | None
     refusal: Note | None

@@ -108,7 +108,7 @@ class Admitted:
     def conditions(self) -> tuple[Bilingual, ...]:
         """What the committee approved it under, in its own words: a condition in one language is told in both."""
         return tuple(
-            Bilingual(fr=each, en=each)
+            Bilingual.same(each)
             if isinstance(each, str)
             else Bilingual(fr=each.fr, en=each.en)
             if isinstance(each, Condition)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from features.typography import COLON, DASH, Language, numeral, percent, typeset
 from serving.contract import Abstention, Risk
 from training.scales import RISK
-from training.titles import title_in
 
 
 def plain(answer: Risk | Abstention, language: Language = "en") -> str:
@@ -20,7 +19,7 @@ def plain(answer: Risk | Abstention, language: Language = "en") -> str:
         if (other := answer.comparator) is not None:
             refusal = getattr(other.refusal, language) if other.refusal else DASH
             lines.append(
-                f"  {title_in(other.title, language)}{COLON[language]} {percent(other.risk, language, missing=refusal)}"
+                f"  {getattr(other.title, language)}{COLON[language]} {percent(other.risk, language, missing=refusal)}"
             )
         lines += [f"  {getattr(reason, language)}" for reason in answer.reasons]
     lines += [f"  ! {getattr(warning, language)}" for warning in answer.warnings]

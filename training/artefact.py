@@ -36,7 +36,7 @@ TRUSTED: Final = [
     "numpy.dtype",
 ]
 GOLDEN_ROWS: Final = 24
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 
 class UnusableModel(ValueError):

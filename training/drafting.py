@@ -47,7 +47,6 @@ from training.monitoring import Reference
 from training.published.comparators import SHOWN
 from training.scales import Esc2021
 from training.studies import Study
-from training.titles import title_in
 from training.validate import Evidence
 from training.values import Bilingual
 
@@ -274,7 +273,7 @@ def _output(run: Run) -> Output:
     beside_fr = beside_en = ""
     if run.study.comparator in SHOWN:
         title = SHOWN[run.study.comparator].title
-        beside_fr, beside_en = f", {title_in(title, 'fr')} à côté", f", {title_in(title, 'en')} beside it"
+        beside_fr, beside_en = f", {title.fr} à côté", f", {title.en} beside it"
     codes = ", ".join(str(code) for code in outcome.event.codes)
     if isinstance(outcome.event, Silence):
         event_fr, event_en = f"Aucun enregistrement de : {codes}", f"No record of: {codes}"
@@ -415,9 +414,9 @@ def _algorithm(model: Learned) -> Bilingual:
         case _:
             how = (type(model).__name__, type(model).__name__)
     return Bilingual(
-        fr=f"{title_in(model.title, 'fr')} : {how[0]} ; réglages fixés d’avance, sans recherche ; monotone dans les variables dont le sens est "
+        fr=f"{model.title.fr} : {how[0]} ; réglages fixés d’avance, sans recherche ; monotone dans les variables dont le sens est "
         "déclaré (arbres) ; graine fixée.",
-        en=f"{title_in(model.title, 'en')}: {how[1]}; settings fixed beforehand, without search; monotone in features with a declared "
+        en=f"{model.title.en}: {how[1]}; settings fixed beforehand, without search; monotone in features with a declared "
         "direction (trees); fixed seed.",
     )
 

@@ -121,7 +121,7 @@ def value_text(feature: Feature, value: float) -> Bilingual:
         return Bilingual(fr="oui", en="yes") if value else Bilingual(fr="non", en="no")
     if isinstance(kind, Category):
         name = kind.names[int(value)]
-        return Bilingual(fr=name, en=name)
+        return Bilingual.same(name)
     if isinstance(feature.node, Age):
         value = math.floor(value)  # one is 62 until the birthday
     elif feature.unit == "a":

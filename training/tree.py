@@ -10,14 +10,18 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Self
 
+from pydantic import BaseModel
+
 
 def to_tree(value: Any) -> Any:
-    """Return frozen dataclasses as JSON values.
+    """Return frozen dataclasses, and the texts in them, as JSON values.
 
     NaN becomes None, other floats keep six significant digits.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, BaseModel):
+        return value.model_dump()
     if isinstance(value, Mapping):
         return {str(key): to_tree(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -57,6 +61,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return typing.cast("type[Any]", kind)(
             **{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()}
         )
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_validate(value)
     if origin is tuple:
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
         return tuple(_read(each, item, where) for each, item in zip(kinds, value, strict=True))

@@ -26,6 +26,7 @@ from features.outcome import FollowUp
 from training.measures import MEASURES, OutcomeAtHorizon
 from training.models import Floats, RiskModel
 from training.splits import InternalExternal, Positions, Split
+from training.values import Bilingual
 
 #: How trials that ended are called in tables.
 STATES: Final = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
@@ -82,7 +83,7 @@ class Tuned(RiskModel):
         space: Mapping[str, BaseDistribution],
         *,
         name: str,
-        title: str,
+        title: Bilingual,
         trials: int = 30,
         metric: str = "brier",
         seed: int = 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
@@ -30,3 +30,8 @@ class Bilingual(Frozen):
 
     fr: Text
     en: Text
+
+    @classmethod
+    def same(cls, text: str) -> Self:
+        """Return a name that is the same in both languages."""
+        return cls(fr=text, en=text)

@@ -11,7 +11,6 @@ from serving.cds_hooks.discovery import is_screening
 from serving.contract import Abstention, Category, Input, Risk
 from serving.gate import Admitted
 from training.scales import RISK
-from training.titles import title_in
 from training.values import Bilingual
 
 LONGEST_SUMMARY: Final = 139
@@ -80,7 +79,7 @@ def card(admitted: Admitted, answer: Risk | Abstention, call: UUID, language: La
         "detail": "\n\n".join(_detail(admitted, answer, language)),
         "indicator": _indicator(answer),
         "source": {
-            "label": f"Vigie – {title_in(answer.model.title, language)}",
+            "label": f"Vigie – {getattr(answer.model.title, language)}",
             "url": page,
             "topic": {"system": f"{SYSTEM}:study", "code": answer.model.study, "display": _title(admitted, language)},
         },
@@ -139,7 +138,7 @@ def _detail(admitted: Admitted, answer: Risk | Abstention, language: Language) -
         yield f"**{horizon}{COLON[language]} {_figure(answer, language)}**"
         if (other := answer.comparator) is not None:
             said = getattr(other.refusal, language) if other.refusal else percent(other.risk, language)
-            yield f"{_escaped(title_in(other.title, language))}{COLON[language]} {said}"
+            yield f"{_escaped(getattr(other.title, language))}{COLON[language]} {said}"
         yield _list("reasons", (getattr(reason, language) for reason in answer.reasons), language)
         dated = [each for each in answer.inputs if each.measured_at is not None and not isinstance(each.value, bool)]
         if dated:
@@ -155,7 +154,7 @@ def _detail(admitted: Admitted, answer: Risk | Abstention, language: Language) -
     if answer.conditions:
         yield _list("conditions", (getattr(each, language) for each in answer.conditions), language)
     until = _word("until", language).format(day=calendar(answer.approved_until, language))
-    yield f"{_escaped(title_in(answer.model.title, language))}, {answer.card.version}, {until}."
+    yield f"{_escaped(getattr(answer.model.title, language))}, {answer.card.version}, {until}."
     yield f"*{_escaped(getattr(answer.notice, language))}*"
 
 

@@ -17,7 +17,6 @@ from features.typography import COLON, LANGUAGES, Language, calendar, percent
 from serving.contract import Abstention, Category, Comparator, Reason, Risk
 from serving.fhir.reading import FileReading
 from serving.gate import Admitted
-from training.titles import title_in
 from training.values import Bilingual
 
 URN: Final = "urn:vigie:fhir"
@@ -98,7 +97,7 @@ def _device(admitted: Admitted, answer: Risk | Abstention) -> Element:
         "resourceType": "Device",
         "id": DEVICE,
         "identifier": [{"system": f"{URN}:model", "value": answer.model.digest}],
-        "deviceName": [{"name": title_in(answer.model.title, "en"), "type": "model-name"}],
+        "deviceName": [{"name": answer.model.title.en, "type": "model-name"}],
         "modelNumber": answer.model.name,
         "version": [
             {"type": _concept("version", name, name.replace("-", " ")), "value": value}
@@ -183,19 +182,19 @@ def _notes(answer: Risk | Abstention, language: Language) -> Iterable[str]:
     if answer.comparator is not None:
         other = answer.comparator
         said = getattr(other.refusal, language) if other.refusal else percent(other.risk, language)
-        yield f"{title_in(other.title, language)}{COLON[language]} {said}"
+        yield f"{getattr(other.title, language)}{COLON[language]} {said}"
     if answer.missing:
         begin = {"fr": "Non renseigné", "en": "Not recorded"}[language]
         yield f"{begin}{COLON[language]} {', '.join(getattr(each, language) for each in answer.missing)}"
 
 
-def _method(name: str, title: str) -> Element:
-    return _concept("method", name, title_in(title, "fr"), display=title_in(title, "en"))
+def _method(name: str, title: Bilingual) -> Element:
+    return _concept("method", name, title.fr, display=title.en)
 
 
 def _title(admitted: Admitted) -> Bilingual:
     study = admitted.artefact.study
-    return admitted.card.identity.title or Bilingual(fr=study, en=study)
+    return admitted.card.identity.title or Bilingual.same(study)
 
 
 def _outcome(admitted: Admitted) -> Bilingual:

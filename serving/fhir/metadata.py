@@ -8,7 +8,6 @@ from typing import Any, Final
 from features.sources.fhir.frames import KNOWN_AT
 from serving.fhir.asking import MEDIA
 from serving.gate import Admitted
-from training.titles import title_in
 
 FHIR_VERSION: Final = "4.0.1"
 OPERATION: Final = "vigie-evaluate"
@@ -40,7 +39,7 @@ def capability_statement(known: Sequence[Admitted], home: str) -> dict[str, Any]
     home
         Address of the service, without its last slash.
     """
-    titles = "; ".join(f"{each.artefact.study}, {title_in(each.artefact.model.title, 'en')}" for each in known)
+    titles = "; ".join(f"{each.artefact.study}, {each.artefact.model.title.en}" for each in known)
     served = f"Served: {titles}." if known else "No model is served."
     return {
         "resourceType": "CapabilityStatement",

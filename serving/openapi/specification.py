@@ -39,7 +39,6 @@ from serving.openapi.examples import BATCH, EXAMPLES, of_today
 from serving.openapi.parts import LANGUAGE, Element, answer, body, in_path, one_of, refusals
 from serving.openapi.standard import SCHEMAS, TAGS, cds_hooks_paths, fhir_paths
 from serving.scoring import DEMONSTRATION_NOTICE, NOTICE, score
-from training.titles import title_in
 
 TITLE: Final = "Vigie"
 SUMMARY: Final = "Decision support for primary care: a patient's records in, a risk or an abstention out."
@@ -284,7 +283,7 @@ def _introduction(known: Sequence[Admitted]) -> str:
 def _served(admitted: Admitted) -> str:
     study, horizon = admitted.artefact.study, admitted.artefact.model.horizon_
     return (
-        f"**{study}**, {title_in(admitted.artefact.model.title, 'en')}, over {horizon:g} years; approved until "
+        f"**{study}**, {admitted.artefact.model.title.en}, over {horizon:g} years; approved until "
         f"{admitted.decision.valid_until}. Model card: [français](models/{study}/card.fr.html), "
         f"[English](models/{study}/card.en.html)."
     )

@@ -14,7 +14,7 @@ export function answer(told, home) {
     isRisk ? [estimate(told), ...reasons(told), ...inputs(told)] : abstention(told.reasons.map((each) => ({ text: text(each), code: each.code }))),
     list(words.warnings, told.warnings.map((each) => `${text(each)} (${each.count})`)),
     list(words.conditions, told.conditions.map(text)),
-    element("p", { class: "source" }, `${told.model.title}, ${told.card.version}. ${said("approved", { day: calendar(told.approved_until) })}. `,
+    element("p", { class: "source" }, `${text(told.model.title)}, ${told.card.version}. ${said("approved", { day: calendar(told.approved_until) })}. `,
       element("a", { href: card, target: "_blank", rel: "noopener" }, words.modelCard)),
     element("p", {}, element("em", {}, text(told.notice))),
   );
@@ -29,7 +29,7 @@ function estimate(told) {
 
 function reasons(told) {
   const other = told.comparator;
-  const compared = other && `${other.title}${COLON}${other.refusal ? text(other.refusal) : percent(other.risk)}`;
+  const compared = other && `${text(other.title)}${COLON}${other.refusal ? text(other.refusal) : percent(other.risk)}`;
   return [compared ? element("p", {}, compared) : null, ...list(words.reasons, told.reasons.map(text))];
 }
 

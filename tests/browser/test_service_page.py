@@ -24,6 +24,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.conftest import REPOSITORY
 from tests.serving import live
 from training.committee import demonstration_key
+from training.published.comparators import score2
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -153,6 +154,9 @@ def test_each_door_says_the_same_of_a_patient(page: WebDriver) -> None:
     assert len({re.sub(r"\s", "", figure) for figure in figures}) == 1
     rows = [row.text for row in page.find_elements(By.CSS_SELECTOR, ".card tbody tr")]
     assert any(re.search(r"systolique 162\smmHg \d+\S* \S+ 20\d\d", row) for row in rows), rows
+    (card,) = _cards(page)
+    assert score2().title.fr in card.text
+    assert score2().title.en not in card.text
 
 
 def test_an_abstention_is_in_words_with_its_code(page: WebDriver) -> None:

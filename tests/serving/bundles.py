@@ -29,6 +29,7 @@ from training.scales import ESC_2021
 from training.studies import SCREENING_COLORECTAL, Study
 from training.tree import to_tree
 from training.validate import ModelEvidence
+from training.values import Bilingual
 
 NOW = datetime(2026, 3, 2, 9)
 DECIDED = datetime(2026, 1, 15, 18)
@@ -37,7 +38,7 @@ VALID_UNTIL = date(2027, 1, 15)
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "evidence": {
         "models": [
-            to_tree(ModelEvidence(name=name, title=name, scored=2000, refused=0, reasons={}))
+            to_tree(ModelEvidence(name=name, title=Bilingual.same(name), scored=2000, refused=0, reasons={}))
             for name in ("lightgbm", "logistic_regression")
         ],
         "comparisons": [{"model": "lightgbm", "comparator": "logistic_regression", "differences": []}],

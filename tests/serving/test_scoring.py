@@ -14,6 +14,7 @@ from serving.scoring import Frames, answers, score, score_many
 from tests.serving.bundles import NOW, assemble, decide
 from tests.serving.histories import AS_OF, shard
 from training.committee import demonstration_key, demonstration_keys
+from training.published.comparators import score2
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,7 @@ def test_a_risk_says_where_it_comes_from(admitted, history):
     assert answer.category.scheme == "ESC 2021"
     assert answer.comparator is not None
     assert answer.comparator.name == "score2"
+    assert answer.comparator.title == score2().title
     assert answer.comparator.risk is not None
     assert (answer.model.name, answer.model.digest) == (admitted.artefact.model.name, admitted.model_digest)
     assert (answer.card.version, answer.card.digest) == ("1.2.0", admitted.card.digest)

@@ -62,7 +62,7 @@ def model(name: str) -> Tree:
     heterogeneity = {"folds": 5, "pooled": 0.78, "low": 0.75, "high": 0.8, "tau": 0.1}
     return {
         "name": name,
-        "title": name.capitalize(),
+        "title": {"fr": name.capitalize(), "en": name.capitalize()},
         "scored": 12_345,
         "refused": 40,
         "reasons": {"too old": 40},

@@ -15,12 +15,13 @@ from training.models import Floats, RiskModel
 from training.splits import InternalExternal
 from training.survival import aalen_johansen
 from training.validate import Evidence, Robustness, validate
+from training.values import Bilingual
 
 
 class Grouped(RiskModel):
     """Everybody has the risk observed in the training rows of about the same feature."""
 
-    def __init__(self, name: str, title: str, groups: int) -> None:
+    def __init__(self, name: str, title: Bilingual, groups: int) -> None:
         self.name, self.title, self.groups = name, title, groups
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
@@ -41,7 +42,7 @@ class Published(RiskModel):
     """Too low a risk, and none for every tenth person."""
 
     name = "score2"
-    title = "SCORE2 / SCORE2-OP (ESC 2021, low-risk region)"
+    title = Bilingual.same("SCORE2 / SCORE2-OP (ESC 2021, low-risk region)")
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
         return self
@@ -67,8 +68,8 @@ def evidence() -> Evidence:
         "cardiovascular",
         [
             Published(),
-            Grouped("logistic_regression", "Régression logistique / Logistic regression", 10),
-            Grouped("lightgbm", "LightGBM", 4),
+            Grouped("logistic_regression", Bilingual(fr="Régression logistique", en="Logistic regression"), 10),
+            Grouped("lightgbm", Bilingual.same("LightGBM"), 4),
         ],
         X,
         followup,

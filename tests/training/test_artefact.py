@@ -33,6 +33,7 @@ from training.models import (
 from training.published.comparators import score2
 from training.scales import ESC_2021
 from training.validate import refitted
+from training.values import Bilingual
 
 X = features(2000)
 FOLLOWUP = followup(X)
@@ -111,7 +112,7 @@ def test_no_extreme_of_the_training_data_is_in_the_file(any_saved):
 def test_what_cannot_be_kept_or_explained_is_for_comparison_only(tmp_path):
     published = Recalibrated(score2(), "intercept").fit_grouped(X, FOLLOWUP, INDEX)
     trees = LGBMClassifier(n_estimators=40, n_jobs=1, verbose=-1)
-    changing = StackedHazard(trees, name="changing", title="").fit(X, FOLLOWUP)
+    changing = StackedHazard(trees, name="changing", title=Bilingual.same("changing")).fit(X, FOLLOWUP)
     for model, why in ((published, "for comparison only: a Recalibrated of PublishedModel"), (changing, "change over")):
         artefact = Artefact("study", model, CARDIOVASCULAR, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2", ESC_2021)
         with pytest.raises(TypeError, match=why):
@@ -138,7 +139,7 @@ def test_another_format_is_refused(saved):
     _, folder = saved
     about = json.loads((folder / "model.json").read_bytes())
     (folder / "model.json").write_bytes(canonical(about | {"format": 1}))
-    with pytest.raises(UnusableModel, match="not of format 3"):
+    with pytest.raises(UnusableModel, match="not of format 4"):
         load(folder)
 
 
@@ -244,9 +245,9 @@ def test_interactions_are_found_where_they_are_and_nowhere_else():
     cause = np.where(random.random(len(X)) < risk, 1, 0).astype(np.int8)
     seen = FollowUp(np.where(cause == 1, 5.0, 10.0), cause, np.where(cause == 1, 0, 2).astype(np.int8), 10.0)
     estimator = LGBMClassifier(n_estimators=30, num_leaves=6, verbose=-1, n_jobs=1)
-    model = CensoringWeighted(estimator, name="pair", title="pair", reads=["age", "smoker", "diabetes"]).fit(
-        frame, seen
-    )
+    model = CensoringWeighted(
+        estimator, name="pair", title=Bilingual.same("pair"), reads=["age", "smoker", "diabetes"]
+    ).fit(frame, seen)
     first = explain(model, frame, CARDIOVASCULAR).interactions[0]
     assert {first.feature, first.other} == {"smoker", "diabetes"}
     assert explain(made("logistic_regression").model, X, CARDIOVASCULAR).interactions == ()

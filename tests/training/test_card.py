@@ -586,7 +586,7 @@ def test_the_digest_covers_the_reference_of_monitoring() -> None:
 def test_models_are_named_in_the_language_of_the_page() -> None:
     tree = cards.evidence()
     for model in tree["models"]:
-        model["title"] = score2().title
+        model["title"] = score2().title.model_dump()
     about = {"evidence_digest": content_digest(tree)}
     known = cards.card()
     known = known.model_copy(update={"traceability": known.traceability.model_copy(update=about)})

@@ -12,11 +12,13 @@ import pytest
 from features.typography import LANGUAGES, NARROW, Language
 from tests.training.comparisons import evidence
 from training.comparison import comparison_page
-from training.models import Recalibrated
+from training.comparison.rendering import comparison_environment
+from training.models import Recalibrated, RiskModel, logistic_regression
 from training.published.comparators import pooled_cohort, prevent, score2
 from training.studies import CARDIOVASCULAR
-from training.titles import short_title, title_in
+from training.tree import to_tree
 from training.validate import Evidence
+from training.values import Bilingual
 
 STUDY = CARDIOVASCULAR
 
@@ -140,24 +142,35 @@ def test_evidence_of_another_study_is_refused(found: Evidence) -> None:
         comparison_page(tree, STUDY)
 
 
-def test_titles_are_in_one_language() -> None:
-    title = "Régression logistique / Logistic regression"
-    assert [short_title(title, language) for language in LANGUAGES] == ["Régression logistique", "Logistic regression"]
-    assert short_title(score2().title, "fr") == "SCORE2 / SCORE2-OP"
-    titles = [short_title(Recalibrated(score2()).title, language) for language in LANGUAGES]
-    assert titles == ["SCORE2 / SCORE2-OP, recalibré", "SCORE2 / SCORE2-OP, recalibrated"]
-    titles = [short_title(prevent().title, language) for language in LANGUAGES]
-    assert titles[0].startswith("PREVENT, maladies cardiovasculaires")
-    assert titles[1].startswith("PREVENT, cardiovascular disease")
-
-
-def test_what_stands_in_brackets_is_in_one_language_too() -> None:
-    assert title_in(score2().title, "fr") == "SCORE2 / SCORE2-OP (ESC 2021, région à risque faible)"
-    assert title_in(score2().title, "en") == "SCORE2 / SCORE2-OP (ESC 2021, low-risk region)"
-    assert title_in(pooled_cohort().title, "en").endswith("(United States, ACC/AHA 2013, not recalibrated for France)")
-    assert "(États-Unis, non recalé pour la France), maladies" in title_in(prevent().title, "fr")
-    titles = [title_in(Recalibrated(score2()).title, language) for language in LANGUAGES]
-    assert titles == [
-        "SCORE2 / SCORE2-OP (ESC 2021, région à risque faible), recalibré (niveau et pente)",
-        "SCORE2 / SCORE2-OP (ESC 2021, low-risk region), recalibrated (intercept and slope)",
+@pytest.mark.parametrize(
+    ("model", "fr", "en"),
+    [
+        (logistic_regression(), "Régression logistique", "Logistic regression"),
+        (score2(), "SCORE2 / SCORE2-OP", "SCORE2 / SCORE2-OP"),
+        (Recalibrated(score2()), "SCORE2 / SCORE2-OP, recalibré", "SCORE2 / SCORE2-OP, recalibrated"),
+        (
+            prevent(),
+            "PREVENT, maladies cardiovasculaires à 10\u00a0ans",
+            "PREVENT, cardiovascular disease at 10 years",
+        ),
+    ],
+    ids=lambda given: getattr(given, "name", ""),
+)
+def test_a_page_of_many_models_leaves_out_what_stands_in_brackets(model: RiskModel, fr: str, en: str) -> None:
+    shown = [
+        comparison_environment(language).from_string("{{ model|title }}").render(model=to_tree({"title": model.title}))
+        for language in LANGUAGES
     ]
+    assert shown == [fr, en]
+
+
+def test_a_title_is_whole_in_each_language() -> None:
+    assert score2().title == Bilingual(
+        fr="SCORE2 / SCORE2-OP (ESC 2021, région à risque faible)", en="SCORE2 / SCORE2-OP (ESC 2021, low-risk region)"
+    )
+    assert pooled_cohort().title.en.endswith("(United States, ACC/AHA 2013, not recalibrated for France)")
+    assert "(États-Unis, non recalé pour la France), maladies" in prevent().title.fr
+    assert Recalibrated(score2()).title == Bilingual(
+        fr="SCORE2 / SCORE2-OP (ESC 2021, région à risque faible), recalibré (niveau et pente)",
+        en="SCORE2 / SCORE2-OP (ESC 2021, low-risk region), recalibrated (intercept and slope)",
+    )

@@ -50,6 +50,7 @@ from training.splits import InternalExternal
 from training.studies import CARDIOVASCULAR
 from training.survival import Floats, aalen_johansen
 from training.validate import out_of_fold
+from training.values import Bilingual
 
 pytestmark = pytest.mark.slow
 
@@ -326,7 +327,7 @@ def lost(followup: FollowUp) -> npt.NDArray[np.bool_]:
 def expected_over_true(X: pd.DataFrame, followup: FollowUp, index: pd.DataFrame, truth: Floats) -> float:
     """Return the mean risk that models predict for practices they have not seen, over the true one."""
     estimator = make_pipeline(StandardScaler(), LogisticRegression())
-    model = CensoringWeighted(estimator, name="weighted", title="Weighted")
+    model = CensoringWeighted(estimator, name="weighted", title=Bilingual.same("Weighted"))
     return float(out_of_fold([model], X, followup, index, UNSEEN)["weighted"].mean() / truth.mean())
 
 

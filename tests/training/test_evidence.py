@@ -33,6 +33,7 @@ from training.validate import (
     validation_needs,
 )
 from training.validate.sample_size import auc_error, expected_shrinkage, largest_r2, precision
+from training.values import Bilingual
 
 # --- Reclassification -----------------------------------------------------------------------------
 
@@ -201,7 +202,7 @@ class Share(RiskModel):
     """Everybody has the risk observed in the training rows of their kind."""
 
     name = "share"
-    title = "Share"
+    title = Bilingual.same("Share")
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
         self.shares = {

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from features.outcome import FollowUp
 from training.models import GroupIncidence
 from training.survival import aalen_johansen
+from training.values import Bilingual
 
 
 def study(n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, FollowUp]:
@@ -26,7 +27,7 @@ def study(n: int = 3000, seed: int = 0) -> tuple[pd.DataFrame, FollowUp]:
 
 
 def rule(**by: tuple[float, ...]) -> GroupIncidence:
-    return GroupIncidence(by or {"rounds": (1, 2, 3)}, name="rule", title="Rule")
+    return GroupIncidence(by or {"rounds": (1, 2, 3)}, name="rule", title=Bilingual.same("Rule"))
 
 
 def test_each_group_gets_its_own_observed_incidence() -> None:

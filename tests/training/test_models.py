@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from features.catalogue.cardiovascular import CARDIOVASCULAR
 from tests.training.people import HORIZON, features, followup, true_risk
 from training.models import CensoringWeighted, gradient_boosting, logistic_regression
+from training.values import Bilingual
 
 X = features(6000)
 FOLLOWUP = followup(X)
@@ -33,7 +34,7 @@ def test_weighting_recovers_the_truth_where_dropping_the_censored_does_not(model
     assert model.risk(NEW, HORIZON).mean() == pytest.approx(truth.mean(), rel=0.1)
     assert np.corrcoef(model.risk(NEW, HORIZON), truth)[0, 1] > 0.8
     seen = (FOLLOWUP.cause > 0) | (FOLLOWUP.duration >= HORIZON)
-    naive = CensoringWeighted(model.estimator, name="naive", title="")
+    naive = CensoringWeighted(model.estimator, name="naive", title=Bilingual.same("naive"))
     naive.fit(X[seen], FOLLOWUP[np.flatnonzero(seen)])
     assert naive.risk(NEW, HORIZON).mean() > 1.15 * truth.mean()
 
@@ -60,12 +61,12 @@ def test_contributions_add_up_to_the_log_odds(model):
 def test_any_classifier_will_do_but_not_any_can_be_explained():
     numbers = X.fillna(0.0)
     for estimator in (GaussianNB(), RandomForestClassifier(20, min_samples_leaf=50, random_state=0)):
-        made = CensoringWeighted(estimator, name="other", title="").fit(numbers, FOLLOWUP)
+        made = CensoringWeighted(estimator, name="other", title=Bilingual.same("other")).fit(numbers, FOLLOWUP)
         assert made.risk(numbers, HORIZON).mean() == pytest.approx(true_risk(X).mean(), rel=0.6)
         with pytest.raises(TypeError, match="no exact contributions"):
             made.contributions(numbers)
     scaled = make_pipeline(StandardScaler(), LogisticRegression())
-    made = CensoringWeighted(scaled, name="scaled", title="").fit(numbers, FOLLOWUP)
+    made = CensoringWeighted(scaled, name="scaled", title=Bilingual.same("scaled")).fit(numbers, FOLLOWUP)
     assert (made.risk(numbers, 5.0) < made.risk(numbers, 10.0)).all()
 
 

@@ -29,6 +29,7 @@ from training.models import (
 from training.published.comparators import score2
 from training.splits import InternalExternal
 from training.tuning import Tuned
+from training.values import Bilingual
 
 N = 600
 ROWS = 200
@@ -39,7 +40,9 @@ NEW = features(200, seed=7)
 
 
 def coarse() -> StackedHazard:
-    return StackedHazard(stacked_logistic_regression().estimator, name="coarse", title="", intervals=3)
+    return StackedHazard(
+        stacked_logistic_regression().estimator, name="coarse", title=Bilingual.same("coarse"), intervals=3
+    )
 
 
 #: Every kind of model there is, wrapped ones and a classifier without any scruple (naive Bayes) included.
@@ -57,17 +60,19 @@ MODELS = {
         lambda settings: CompetingCox(**settings),
         {"penalty": FloatDistribution(0.1, 10.0)},
         name="tuned",
-        title="",
+        title=Bilingual.same("tuned"),
         trials=2,
         split=InternalExternal("practice", 2),
     ),
     "published": lambda: Recalibrated(score2(), "slope"),
 }
 UNSCRUPULOUS = {
-    "weighted": lambda: CensoringWeighted(GaussianNB(), name="weighted", title=""),
-    "stacked": lambda: StackedHazard(GaussianNB(), name="stacked", title="", intervals=7),
+    "weighted": lambda: CensoringWeighted(GaussianNB(), name="weighted", title=Bilingual.same("weighted")),
+    "stacked": lambda: StackedHazard(GaussianNB(), name="stacked", title=Bilingual.same("stacked"), intervals=7),
     "cox": lambda: CompetingCox(penalty=0.1),
-    "recalibrated": lambda: Recalibrated(CensoringWeighted(GaussianNB(), name="weighted", title=""), "isotonic"),
+    "recalibrated": lambda: Recalibrated(
+        CensoringWeighted(GaussianNB(), name="weighted", title=Bilingual.same("weighted")), "isotonic"
+    ),
 }
 
 
@@ -156,5 +161,5 @@ def test_contributions_add_up(fitted, name):
 
 def test_settings_of_a_model_are_left_alone():
     classifier = LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1)
-    StackedHazard(classifier, name="stacked", title="").fit(X, FOLLOWUP)
+    StackedHazard(classifier, name="stacked", title=Bilingual.same("stacked")).fit(X, FOLLOWUP)
     assert not hasattr(classifier, "booster_")

@@ -11,6 +11,7 @@ from training.models import CensoringWeighted, Curve, Line, Recalibrated, RiskMo
 from training.published.comparators import score2
 from training.splits import InternalExternal
 from training.survival import aalen_johansen, censoring_weights
+from training.values import Bilingual
 
 N = 5000
 X = features(N)
@@ -24,7 +25,7 @@ NEW = features(2000, seed=7)
 class Wrong(RiskModel):
     """The truth, with its log-odds stretched and moved; it knows no competing event."""
 
-    name, title = "wrong", "Wrong"
+    name, title = "wrong", Bilingual.same("Wrong")
     states = ("event_free", "event")
 
     def __init__(self, intercept: float = 0.0, slope: float = 1.0) -> None:
@@ -80,7 +81,7 @@ def test_intercept_makes_the_mean_risk_the_observed_one():
 class Spy(RiskModel):
     """Refuses to be asked about anybody it has learned from, in any of its copies, while it is being recalibrated."""
 
-    name, title = "spy", "Spy"
+    name, title = "spy", Bilingual.same("Spy")
 
     def fit(self, X, followup):
         raise AssertionError("told nothing of who is who")
@@ -122,7 +123,7 @@ def test_a_model_that_memorises_is_found_out():
             return np.stack([1 - risk, risk], axis=1)
 
     keyed = pd.DataFrame({"key": np.arange(N, dtype=float)})
-    model = Recalibrated(CensoringWeighted(Memory(), name="memory", title=""), "slope")
+    model = Recalibrated(CensoringWeighted(Memory(), name="memory", title=Bilingual.same("memory")), "slope")
     model.fit_grouped(keyed, FOLLOWUP, INDEX)
     assert np.ptp(model.risk(keyed, HORIZON)) < 0.05
 

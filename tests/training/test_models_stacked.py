@@ -16,6 +16,7 @@ from training.models import CensoringWeighted, CompetingCox, StackedHazard, stac
 from training.models import stacked_logistic_regression as stacked_logistic
 from training.models.stacked_hazard import SINCE, PersonPeriods
 from training.survival import aalen_johansen
+from training.values import Bilingual
 
 X = features(6000)
 FOLLOWUP = followup(X)
@@ -74,7 +75,9 @@ def test_trees_recover_the_truth_of_people():
 def test_without_features_it_is_aalen_johansen(intervals):
     """A tree that splits on time alone gives the weighted share of each interval: nothing is approximated."""
     nothing = pd.DataFrame({"nothing": np.zeros(len(X))})
-    model = StackedHazard(DecisionTreeClassifier(), name="tree", title="", intervals=intervals).fit(nothing, FOLLOWUP)
+    model = StackedHazard(DecisionTreeClassifier(), name="tree", title=Bilingual.same("tree"), intervals=intervals).fit(
+        nothing, FOLLOWUP
+    )
     bounds = np.linspace(0, HORIZON, intervals + 1)[1:].tolist()
     found = model.incidence(nothing[:1], bounds)[0, 1:]
     np.testing.assert_allclose(found, aalen_johansen(FOLLOWUP, bounds), rtol=0, atol=1e-12)
@@ -83,8 +86,8 @@ def test_without_features_it_is_aalen_johansen(intervals):
 def test_one_interval_is_censoring_weighted():
     numbers = X.fillna(0.0)
     tree = DecisionTreeClassifier(max_depth=3, random_state=0)
-    stacked = StackedHazard(tree, name="stacked", title="", intervals=1).fit(numbers, FOLLOWUP)
-    weighted = CensoringWeighted(tree, name="weighted", title="").fit(numbers, FOLLOWUP)
+    stacked = StackedHazard(tree, name="stacked", title=Bilingual.same("stacked"), intervals=1).fit(numbers, FOLLOWUP)
+    weighted = CensoringWeighted(tree, name="weighted", title=Bilingual.same("weighted")).fit(numbers, FOLLOWUP)
     np.testing.assert_allclose(stacked.risk(numbers, HORIZON), weighted.risk(numbers, HORIZON), atol=1e-12)
 
 
@@ -97,7 +100,7 @@ def test_within_an_interval_hazards_are_constant():
             return np.tile([1 - self.share, self.share], (len(X), 1))
 
     def made(bounds, event, competing):
-        model = StackedHazard(None, name="constant", title="")
+        model = StackedHazard(None, name="constant", title=Bilingual.same("constant"))
         model.horizon_, model.features_, model.bounds_ = 2.0, ["nothing"], np.array(bounds)
         model.event_, model.competing_ = Constant(), Constant()
         model.event_.share, model.competing_.share = event, competing / (1 - event)
@@ -141,7 +144,10 @@ def test_thinning_bounds_memory_and_keeps_the_level():
     np.testing.assert_array_equal(again.row, thinned.row)
     assert not np.array_equal(everybody.thinned(15_000, 0.1, seed=1).row, thinned.row)
     few = StackedHazard(
-        LGBMClassifier(n_estimators=40, n_jobs=1, verbose=-1), name="few", title="", person_periods=15_000
+        LGBMClassifier(n_estimators=40, n_jobs=1, verbose=-1),
+        name="few",
+        title=Bilingual.same("few"),
+        person_periods=15_000,
     )
     assert few.fit(X, FOLLOWUP).risk(NEW, HORIZON).mean() == pytest.approx(true_risk(NEW).mean(), rel=0.1)
 
@@ -176,13 +182,13 @@ def test_effects_that_change_over_time_are_learned_and_have_no_one_reason():
     seen = FollowUp(np.minimum(duration, 4.0), (duration < 4).astype(np.int8), np.zeros(8000, dtype=np.int8), 4.0)
     people = pd.DataFrame({"early": early})
     trees = LGBMClassifier(n_estimators=60, n_jobs=1, verbose=-1)
-    model = StackedHazard(trees, name="trees", title="", intervals=4).fit(people, seen)
+    model = StackedHazard(trees, name="trees", title=Bilingual.same("trees"), intervals=4).fit(people, seen)
     states = model.incidence(pd.DataFrame({"early": [0.0, 1.0]}), [2.0, 4.0])
     assert states[0, 1, 0] < 0.01
     assert states[1, 1, 0] == pytest.approx(1 - np.exp(-2 / 20), abs=0.02)
     with pytest.raises(TypeError, match="effects change over time"):
         model.contributions(people)
-    other = StackedHazard(GaussianNB(), name="other", title="").fit(people, seen)
+    other = StackedHazard(GaussianNB(), name="other", title=Bilingual.same("other")).fit(people, seen)
     with pytest.raises(TypeError, match="no exact contributions for a GaussianNB"):
         other.contributions(people)
 
@@ -195,7 +201,7 @@ def test_faults_are_named():
     with pytest.raises(ValueError, match="between 6 and 7 years"):
         stacked_logistic().fit(X, gone)
     with pytest.raises(ValueError, match="give at least 1 of each"):
-        StackedHazard(None, name="none", title="", intervals=0)
+        StackedHazard(None, name="none", title=Bilingual.same("none"), intervals=0)
     nobody = np.flatnonzero(FOLLOWUP.cause != EVENT)
     for make in (stacked_logistic, CompetingCox):
         with pytest.raises(ValueError, match="must be followed by the event"):

@@ -22,6 +22,7 @@ from training.models import CensoringWeighted
 from training.splits import Fold, InternalExternal
 from training.survival import Floats
 from training.validate import Evidence, validate
+from training.values import Bilingual
 
 HORIZON = 10.0
 
@@ -59,7 +60,7 @@ def world(n: int, seed: int, practices: int = 80, departure: float = 0.055) -> W
 
 
 def model() -> CensoringWeighted:
-    return CensoringWeighted(LogisticRegression(), name="logistic", title="Logistic")
+    return CensoringWeighted(LogisticRegression(), name="logistic", title=Bilingual.same("Logistic"))
 
 
 def named(evidence: Evidence) -> dict[str, Estimate]:

@@ -527,7 +527,7 @@ def test_a_model_has_nothing_to_fit_and_takes_nobody() -> None:
     assert model.fit(empty, FollowUp(np.empty(0), none, none, 10.0)) is model
     assert model.incidence(empty, [10.0]).shape == (0, 2, 1)
     assert model.refusals(empty).empty
-    assert model.title == "SCORE2 / SCORE2-OP (ESC 2021, région à risque faible / low-risk region)"
+    assert model.title.fr == "SCORE2 / SCORE2-OP (ESC 2021, région à risque faible)"
 
 
 # --- categories ---

@@ -27,6 +27,7 @@ from training.published.comparators import (
     score2_diabetes,
 )
 from training.published.kidney import CKD_EPI_2009, CKD_EPI_2021
+from training.values import Bilingual
 
 Person = dict[str, Any]
 
@@ -337,8 +338,8 @@ def test_every_model_has_its_own_name_and_says_what_it_is() -> None:
         "prevent_heart_failure_30y",
     ]
     for name in ("qrisk3", "prevent", "prevent_ascvd_30y", "pooled_cohort"):
-        assert "non recalé pour la France" in MODELS[name].title
-        assert "not recalibrated for France" in MODELS[name].title
+        assert "non recalé pour la France" in MODELS[name].title.fr
+        assert "not recalibrated for France" in MODELS[name].title.en
     notice = MODELS["qrisk3"].notice
     assert notice is not None
     assert "ClinRisk" in notice["fr"]
@@ -479,7 +480,9 @@ def test_what_everybody_is_given() -> None:
     assert "systolic_sd" not in same.features
     assert same.risk(X.drop(columns="systolic_sd"), 10.0)[0] == base
     assert pooled_cohort("black").risk(X, 10.0)[0] != pooled_cohort().risk(X, 10.0)[0]
-    assert score2_diabetes("high").title == "SCORE2-Diabetes (ESC 2023, région à risque élevé / high-risk region)"
+    assert score2_diabetes("high").title == Bilingual(
+        fr="SCORE2-Diabetes (ESC 2023, région à risque élevé)", en="SCORE2-Diabetes (ESC 2023, high-risk region)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def test_scores_are_for_people_without_disease_and_for_ten_years() -> None:
     )
     given, refused = candidates(X, 10.0, 0, cardiovascular=True, diseased=False)
     assert {"score2", "score2_recalibrated_slope", "pooled_cohort", "framingham_2008"} <= {each.name for each in given}
-    assert any("creatinine" in each.reason["en"] for each in refused if each.title.startswith("PREVENT"))
+    assert any("creatinine" in each.reason["en"] for each in refused if each.title.en.startswith("PREVENT"))
     _, of_the_ill = candidates(X, 10.0, 0, cardiovascular=True, diseased=True)
     assert len(of_the_ill) == 6
     assert {each.reason["en"] for each in of_the_ill} == {

@@ -28,6 +28,7 @@ from training.run import compare, headline, run
 from training.studies import CARDIOVASCULAR, FRAMINGHAM, SCREENING_BREAST, Study
 from training.tuning import Tuned
 from training.validate import Rule
+from training.values import Bilingual
 
 LOGGED = (
     "bundle",
@@ -197,12 +198,12 @@ def test_a_search_leaves_its_trials_and_what_it_found(records, tracking, tmp_pat
             lambda settings: CensoringWeighted(
                 LogisticRegression(C=settings["C"], max_iter=1000, random_state=seed),
                 name="tuned",
-                title="tuned",
+                title=Bilingual.same("tuned"),
                 reads=["age", "female"],
             ),
             {"C": FloatDistribution(0.01, 10, log=True)},
             name="tuned",
-            title="tuned",
+            title=Bilingual.same("tuned"),
             trials=3,
         )
         return (score2(), tuned)

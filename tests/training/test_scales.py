@@ -13,7 +13,7 @@ from training.values import Bilingual
 
 
 def levels(*codes: str) -> tuple[Level, ...]:
-    return tuple(Level(code, Bilingual(fr=code, en=code)) for code in codes)
+    return tuple(Level(code, Bilingual.same(code)) for code in codes)
 
 
 def test_a_bound_is_in_the_level_above() -> None:

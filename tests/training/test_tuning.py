@@ -14,6 +14,7 @@ from training.measures import OutcomeAtHorizon, brier
 from training.models import CensoringWeighted, RiskModel
 from training.splits import InternalExternal
 from training.tuning import Tuned
+from training.values import Bilingual
 
 N = 900
 X = features(N)
@@ -30,7 +31,7 @@ class Ridge(CensoringWeighted):
     """A quick model with two settings, one of which throws everything but the sex away."""
 
     def __init__(self, settings):
-        super().__init__(LogisticRegression(C=settings["C"]), name="ridge", title="Ridge")
+        super().__init__(LogisticRegression(C=settings["C"]), name="ridge", title=Bilingual.same("Ridge"))
         self.noise = settings["only_sex"]
 
     def _columns(self, X):
@@ -45,7 +46,7 @@ class Ridge(CensoringWeighted):
 
 
 def tuned(**changes):
-    given = {"name": "tuned", "title": "Tuned", "trials": 14, "split": INNER}
+    given = {"name": "tuned", "title": Bilingual.same("Tuned"), "trials": 14, "split": INNER}
     return Tuned(Ridge, SPACE, **(given | changes))
 
 
@@ -73,7 +74,7 @@ def test_the_best_of_the_trials_is_what_is_fitted():
     assert not FITTED.settings_["only_sex"]
     alone = Ridge(FITTED.settings_).fit(X, FOLLOWUP)
     np.testing.assert_array_equal(FITTED.risk(NEW, HORIZON), alone.risk(NEW, HORIZON))
-    assert (FITTED.model_.name, FITTED.model_.title) == ("tuned", "Tuned")
+    assert (FITTED.model_.name, FITTED.model_.title) == ("tuned", Bilingual.same("Tuned"))
 
 
 def test_what_is_worse_than_the_median_is_given_up():
@@ -102,7 +103,9 @@ def test_an_interrupted_search_goes_on_and_ends_as_it_would_have(tmp_path, fits)
             return super().fit(X, followup)
 
     file = tmp_path / "trials.journal"
-    broken = Tuned(Interrupted, SPACE, name="tuned", title="Tuned", trials=14, split=INNER, storage=file)
+    broken = Tuned(
+        Interrupted, SPACE, name="tuned", title=Bilingual.same("Tuned"), trials=14, split=INNER, storage=file
+    )
     with pytest.raises(KeyboardInterrupt):
         broken.fit_grouped(X, FOLLOWUP, INDEX)
     resumed = tuned(storage=file).fit_grouped(X, FOLLOWUP, INDEX)
@@ -121,7 +124,7 @@ def test_a_finished_search_is_not_made_again_but_that_of_other_data_is(tmp_path)
     file = tmp_path / "trials.journal"
 
     def search(rows):
-        model = Tuned(Counted, SPACE, name="tuned", title="Tuned", trials=3, split=INNER, storage=file)
+        model = Tuned(Counted, SPACE, name="tuned", title=Bilingual.same("Tuned"), trials=3, split=INNER, storage=file)
         return model.fit_grouped(X.iloc[rows], FOLLOWUP[rows], INDEX.iloc[rows])
 
     everybody, fewer = np.arange(N), np.arange(N - 10)
@@ -147,7 +150,7 @@ def test_a_journal_holds_settings_and_nothing_of_people(tmp_path):
 class Spy(RiskModel):
     """Refuses to be asked about anybody it has learned from."""
 
-    name, title = "spy", "Spy"
+    name, title = "spy", Bilingual.same("Spy")
 
     def __init__(self, settings):
         self.level = settings["level"]
@@ -167,7 +170,7 @@ class Spy(RiskModel):
 
 def test_nobody_is_judged_by_a_model_that_had_seen_them_and_the_level_is_found():
     space = {"level": FloatDistribution(0.0, 0.5)}
-    made = Tuned(Spy, space, name="tuned", title="", trials=25, metric="brier", split=INNER)
+    made = Tuned(Spy, space, name="tuned", title=Bilingual.same("tuned"), trials=25, metric="brier", split=INNER)
     model = made.fit_grouped(X, FOLLOWUP, INDEX)
     assert model.model_.practices == set(INDEX["practice"])
     assert model.settings_["level"] == pytest.approx(0.07, abs=0.04)
@@ -185,7 +188,7 @@ def test_faults_are_named():
     with pytest.raises(ValueError, match="cannot tune by 'net_benefit'"):
         tuned(metric="net_benefit")
     with pytest.raises(ValueError, match="no setting to search"):
-        Tuned(Ridge, {}, name="tuned", title="")
+        Tuned(Ridge, {}, name="tuned", title=Bilingual.same("tuned"))
     with pytest.raises(ValueError, match="call fit_grouped"):
         tuned().fit(X, FOLLOWUP)
     few = np.flatnonzero((FOLLOWUP.cause != EVENT) | (np.arange(N) < 60))

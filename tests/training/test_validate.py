@@ -19,13 +19,14 @@ from training.plots import calibration
 from training.splits import InternalExternal, Temporal
 from training.survival import aalen_johansen
 from training.validate import Evidence, across_folds, out_of_fold, validate
+from training.values import Bilingual
 
 
 class Truth(RiskModel):
     """A published model: nothing to fit; refuses the very old and says so."""
 
     name = "published"
-    title = "The published one"
+    title = Bilingual.same("The published one")
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
         return self
@@ -42,7 +43,7 @@ class Average(RiskModel):
     """A learned model: everybody has the risk of the training rows of their kind."""
 
     name = "average"
-    title = "The average of one's kind"
+    title = Bilingual.same("The average of one's kind")
     fitted: frozenset[int] = frozenset()
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
@@ -64,7 +65,7 @@ class Silent(Truth):
     """Answers nobody."""
 
     name = "silent"
-    title = "Silent"
+    title = Bilingual.same("Silent")
 
     def refusals(self, X: pd.DataFrame) -> pd.Series[str]:
         return pd.Series("never answers", index=X.index)

@@ -20,7 +20,6 @@ from training.card.model_card import AlteredCard, ModelCard, require_about
 from training.card.suppression import gate
 from training.card.writing import CROSS, TEMPLATES, count, label_of_measure, number, word
 from training.committee import Decision
-from training.titles import title_in
 from training.values import Bilingual
 
 STEPS: Final = (1, 2, 2.5, 5, 10)
@@ -200,7 +199,7 @@ def card_environment(language: Language) -> Environment:
         "count": lambda value: count(value, language),
         "label": lambda measure: in_language(label_of_measure(measure)),
         "kind": _kind,
-        "title_of": lambda model: typeset(title_in(model["title"], language), language),
+        "title_of": lambda model: typeset(model["title"][language], language),
         "finite": _finite,
     }
     made.globals |= {

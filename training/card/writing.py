@@ -44,7 +44,7 @@ def label_of_measure(name: str) -> Bilingual:
     from training.audit.measures import AUDITED  # what scores reads cards too, and has no use for an audit
 
     known = MEASURES.get(name) or AUDITED.get(name)
-    return Bilingual(fr=known.label_fr, en=known.label_en) if known else Bilingual(fr=name, en=name)
+    return Bilingual(fr=known.label_fr, en=known.label_en) if known else Bilingual.same(name)
 
 
 def number(value: float | None, measure: str, language: Language, *, signed: bool = False) -> str:

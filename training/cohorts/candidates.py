@@ -40,7 +40,7 @@ BY_PATIENT: Final = InternalExternal(by="patient", folds=5)
 class NotGiven:
     """A published score that a cohort is not given to, and why."""
 
-    title: str
+    title: Bilingual
     reason: dict[str, str]
 
 

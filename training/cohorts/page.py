@@ -17,7 +17,6 @@ from training.card.suppression import gate
 from training.card.writing import TEMPLATES
 from training.comparison.page import Page, Tree
 from training.comparison.rendering import comparison_environment
-from training.titles import short_title
 from training.values import Bilingual
 
 HEADLINES: Final = ("auc", "uno_c", "observed_expected", "calibration_slope", "ipa")
@@ -55,20 +54,16 @@ class CohortPage(Page):
     @property
     def refusing(self) -> list[Tree]:
         """Return the models that refused somebody and say why; recalibrated, they refuse the same people."""
-        titles = [model["title"] for model in self.models]
-        return [
-            model
-            for model in self.models
-            if model["reasons"] and not any(model["title"].startswith(f"{title}, ") for title in titles)
-        ]
+        recalibrated = tuple(f"{model['name']}_recalibrated_" for model in self.models)
+        return [model for model in self.models if model["reasons"] and not model["name"].startswith(recalibrated)]
 
     @property
-    def not_given(self) -> Iterator[tuple[list[str], Tree]]:
-        """Yield each reason for which published scores were given to nobody, after the titles of those scores."""
+    def not_given(self) -> Iterator[tuple[list[Tree], Tree]]:
+        """Yield each reason for which published scores were given to nobody, after those scores."""
         by_reason = sorted(self.cohort["not_given"], key=lambda each: str(each["reason"]["en"]))
         for _, alike in groupby(by_reason, key=lambda each: each["reason"]):
             together = list(alike)
-            yield [each["title"] for each in together], together[0]["reason"]
+            yield together, together[0]["reason"]
 
 
 def cohorts_page(found: Document, language: Language = "fr") -> str:
@@ -87,7 +82,7 @@ def cohorts_page(found: Document, language: Language = "fr") -> str:
     for each in sorted(LANGUAGES, key=lambda one: one != language):
         template = comparison_environment(each).get_template("cohorts_content.html.j2")
         contents[each] = template.render(
-            cohorts=cohorts, left_out=tree["left_out"], years=years, why=why, short_title=short_title, heading=TITLE
+            cohorts=cohorts, left_out=tree["left_out"], years=years, why=why, heading=TITLE
         )
     style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("comparison.css", "cohorts.css"))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

@@ -20,11 +20,12 @@ from training.card.suppression import gate
 from training.card.writing import TEMPLATES, count, label_of_measure, number
 from training.comparison.page import Page
 from training.studies import Study
-from training.titles import short_title
 from training.values import Bilingual
 
 DECIMALS: Final = {"interventions_avoided": 1, "brier": 4, "net_benefit": 4}
 """Where the card's own three would say too much, or nothing of a difference."""
+BRACKETS: Final = re.compile(r"\s*\([^()]*\)")
+"""What a title says besides, for which a page of many models has no room."""
 FOLD: Final = re.compile(r"(\w+) fold (\d+) of (\d+)")
 HELD_OUT: Final = {
     "practice": Bilingual(fr="Par cabinet", en="By practice"),
@@ -106,7 +107,7 @@ def comparison_environment(language: Language) -> Environment:
     made = environment(TEMPLATES, language)
     made.filters |= {
         "text": in_language,
-        "title": lambda model: short_title(model["title"], language),
+        "title": lambda model: typeset(BRACKETS.sub("", model["title"][language]), language),
         "number": figure,
         "percent": lambda value, digits=1: percent(value, language, digits),
         "decimal": lambda value, digits=2: decimal(value, digits, language),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.outcome import FollowUp
+from training.values import Bilingual
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +24,7 @@ class RiskModel(ABC):
     name
         Short identifier, unique within a study, such as ``"score2"``.
     title
-        What a reader sees, such as ``"Régression logistique / Logistic regression"`` (`training.titles`).
+        What a reader sees, such as "Régression logistique" in French and "Logistic regression" in English.
     reads
         Columns it learns from; None for all it is given.
     states
@@ -32,7 +33,7 @@ class RiskModel(ABC):
     """
 
     name: str
-    title: str
+    title: Bilingual
     reads: tuple[str, ...] | None = None
     states: ClassVar[tuple[str, ...]] = ("event_free", "event", "competing")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from training.models.base import Floats, Learned
 from training.models.nested import by_feature
 from training.models.preparation import preparation
 from training.models.product import aalen_johansen_product
+from training.values import Bilingual
+
+TITLE: Final = Bilingual(fr="Modèles de Cox par cause", en="Cause-specific Cox models")
 
 
 class CompetingCox(Learned):
@@ -45,7 +48,7 @@ class CompetingCox(Learned):
         *,
         penalty: float = 1.0,
         name: str = "competing_cox",
-        title: str = "Modèles de Cox par cause / Cause-specific Cox models",
+        title: Bilingual = TITLE,
         reads: Iterable[str] | None = None,
     ) -> None:
         self.penalty = penalty

@@ -12,6 +12,7 @@ import pandas as pd
 from features.outcome import FollowUp
 from training.models.base import Floats, Learned
 from training.survival import aalen_johansen
+from training.values import Bilingual
 
 
 class GroupIncidence(Learned):
@@ -37,7 +38,7 @@ class GroupIncidence(Learned):
     STEPS: ClassVar = 40
     LEAST_GROUP: ClassVar = 50
 
-    def __init__(self, by: Mapping[str, Sequence[float]], *, name: str, title: str) -> None:
+    def __init__(self, by: Mapping[str, Sequence[float]], *, name: str, title: Bilingual) -> None:
         self.by = {feature: tuple(bounds) for feature, bounds in by.items()}
         self.name = name
         self.title = title

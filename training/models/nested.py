@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from features.outcome import COMPETING, EVENT
 from training.models.base import Floats, Learned
+from training.values import Bilingual
 
 #: What an imputer puts before a feature's name for the column that says whether it was missing.
 MISSING = "missingindicator_"
@@ -46,7 +47,7 @@ class Nested(Learned):
         estimator: Any,
         *,
         name: str,
-        title: str,
+        title: Bilingual,
         competing: Any | None = None,
         reads: Iterable[str] | None = None,
     ) -> None:

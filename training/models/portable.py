@@ -13,6 +13,7 @@ from training.models.censoring_weighted import CensoringWeighted, Shape
 from training.models.competing_cox import CauseSpecificHazard, CompetingCox
 from training.models.recalibrated import Curve, Line, Recalibrated
 from training.models.stacked_hazard import StackedHazard
+from training.values import Bilingual
 
 Numbers = dict[str, Any]
 
@@ -28,7 +29,7 @@ def pack(model: Learned) -> tuple[Numbers, dict[str, Any]]:
     about: Numbers = {
         "kind": type(model).__name__,
         "name": model.name,
-        "title": model.title,
+        "title": model.title.model_dump(),
         "horizon_years": getattr(model, "horizon_", None),
         "features": getattr(model, "features_", None),
     }
@@ -61,7 +62,7 @@ def pack(model: Learned) -> tuple[Numbers, dict[str, Any]]:
 
 def unpack(about: Numbers, classifiers: Mapping[str, Any]) -> Learned:
     """Return the model that `pack` was given, fitted."""
-    name, title = about["name"], about["title"]
+    name, title = about["name"], Bilingual(**about["title"])
     model: Learned
     match about["kind"]:
         case "CensoringWeighted":

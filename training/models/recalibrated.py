@@ -17,13 +17,14 @@ from features.outcome import FollowUp
 from training.measures import OutcomeAtHorizon, logistic, logit
 from training.models.base import Floats, Learned, RiskModel
 from training.splits import InternalExternal, Split
+from training.values import Bilingual
 
 Method = Literal["intercept", "slope", "isotonic"]
 
-TITLES: Final[dict[Method, tuple[str, str]]] = {
-    "intercept": ("niveau", "intercept"),
-    "slope": ("niveau et pente", "intercept and slope"),
-    "isotonic": ("isotonique", "isotonic"),
+TITLES: Final[dict[Method, Bilingual]] = {
+    "intercept": Bilingual(fr="niveau", en="intercept"),
+    "slope": Bilingual(fr="niveau et pente", en="intercept and slope"),
+    "isotonic": Bilingual(fr="isotonique", en="isotonic"),
 }
 
 
@@ -100,9 +101,11 @@ class Recalibrated(Learned):
         self.split = split or InternalExternal(by="practice", folds=5)
         reads: Sequence[str] | None = getattr(model, "features", model.reads)  # a published score says what it reads
         self.reads = None if reads is None else (*reads, *([by] if by else []))
-        (fr, en), (par, each) = TITLES[method], (f", par {by}", f", by {by}") if by else ("", "")
+        how, (par, each) = TITLES[method], (f", par {by}", f", by {by}") if by else ("", "")
         self.name = f"{model.name}_recalibrated_{method}{f'_by_{by}' if by else ''}"
-        self.title = f"{model.title}, recalibré ({fr}{par}) / recalibrated ({en}{each})"
+        self.title = Bilingual(
+            fr=f"{model.title.fr}, recalibré ({how.fr}{par})", en=f"{model.title.en}, recalibrated ({how.en}{each})"
+        )
 
     def fit(self, X: pd.DataFrame, followup: FollowUp) -> Self:
         """Raise ValueError: without an index nobody can be held out."""

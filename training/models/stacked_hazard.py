@@ -16,6 +16,7 @@ from training.models.base import Floats
 from training.models.nested import Nested, log_odds
 from training.models.product import aalen_johansen_product
 from training.survival import censoring_weights
+from training.values import Bilingual
 
 #: Column that tells the classifier when an interval begins, in years since the landmark.
 SINCE: Final = "years_since_landmark"
@@ -67,7 +68,7 @@ class StackedHazard(Nested):
         estimator: Any,
         *,
         name: str,
-        title: str,
+        title: Bilingual,
         competing: Any | None = None,
         reads: Iterable[str] | None = None,
         intervals: int = 10,

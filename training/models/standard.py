@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lightgbm import LGBMClassifier
 from sklearn.base import clone
@@ -15,13 +15,19 @@ from features.feature_set import FeatureSet
 from training.models.censoring_weighted import CensoringWeighted
 from training.models.preparation import preparation
 from training.models.stacked_hazard import SINCE, StackedHazard
+from training.values import Bilingual
+
+LIGHTGBM: Final = Bilingual.same("LightGBM")
 
 
 def logistic_regression(features: FeatureSet | None = None, seed: int = 0) -> CensoringWeighted:
     """Return the standard linear model: median imputation with an indicator, scaling, ridge-penalised logistic."""
     pipeline = make_pipeline(*(step for _, step in preparation().steps), _logistic(seed))
     return CensoringWeighted(
-        pipeline, name="logistic_regression", title="Régression logistique / Logistic regression", reads=features
+        pipeline,
+        name="logistic_regression",
+        title=Bilingual(fr="Régression logistique", en="Logistic regression"),
+        reads=features,
     )
 
 
@@ -35,14 +41,14 @@ def stacked_logistic_regression(features: FeatureSet | None = None, seed: int = 
     return StackedHazard(
         make_pipeline(columns, _logistic(seed)),
         name="stacked_logistic_regression",
-        title="Régression logistique par intervalle / Logistic regression by interval",
+        title=Bilingual(fr="Régression logistique par intervalle", en="Logistic regression by interval"),
         reads=features,
         seed=seed,
     )
 
 
 def gradient_boosting(
-    features: FeatureSet, seed: int = 0, *, name: str = "lightgbm", title: str = "LightGBM"
+    features: FeatureSet, seed: int = 0, *, name: str = "lightgbm", title: Bilingual = LIGHTGBM
 ) -> CensoringWeighted:
     """Return small boosted trees, monotone in each feature whose direction is declared."""
     # A leaf of 100 also keeps any leaf from standing for fewer than 11 people.
@@ -67,7 +73,7 @@ def stacked_gradient_boosting(features: FeatureSet, seed: int = 0) -> StackedHaz
     return StackedHazard(
         clone(classifier).set_params(monotone_constraints=[*_directions(features), 0]),
         name="stacked_lightgbm",
-        title="LightGBM par intervalle / LightGBM by interval",
+        title=Bilingual(fr="LightGBM par intervalle", en="LightGBM by interval"),
         competing=classifier,
         reads=features,
         seed=seed,

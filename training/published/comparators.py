@@ -19,6 +19,7 @@ from training.published.qrisk3 import QRISK3
 from training.published.score2 import SCORE2
 from training.published.score2_diabetes import SCORE2_DIABETES
 from training.published.score2_op import SCORE2_OP
+from training.values import Bilingual
 
 Region = Literal["low", "moderate", "high", "very_high"]
 
@@ -61,7 +62,11 @@ class PublishedModel(RiskModel):
     states: ClassVar[tuple[str, ...]] = ("event_free", "event")
 
     def __init__(
-        self, name: str, title: str, equations: Sequence[Equation], constants: Mapping[str, str | float] | None = None
+        self,
+        name: str,
+        title: Bilingual,
+        equations: Sequence[Equation],
+        constants: Mapping[str, str | float] | None = None,
     ) -> None:
         self.name = name
         self.title = title
@@ -93,7 +98,7 @@ class PublishedModel(RiskModel):
         """
         if list(times) != [self.horizon]:
             raise ValueError(
-                f"{self.title} is published for {self.horizon:g} years only: ask for times=[{self.horizon}]"
+                f"{self.title.en} is published for {self.horizon:g} years only: ask for times=[{self.horizon}]"
             )
         states = np.empty((len(X), 2, 1))
         states[:, 1, 0], _ = self.answer(X)
@@ -160,7 +165,7 @@ class PublishedModel(RiskModel):
             if unreadable is not None and unreadable.any():
                 wrong.append(Fault(name, "unreadable", unreadable, "not a number", "give a number").describe(X.index))
         if wrong:
-            raise ValueError(f"{self.title} cannot be computed from these features:\n- " + "\n- ".join(wrong))
+            raise ValueError(f"{self.title.en} cannot be computed from these features:\n- " + "\n- ".join(wrong))
         return numbers
 
     def _inputs(self, equation: Equation, features: Mapping[str, Floats]) -> dict[str, Array]:
@@ -202,7 +207,7 @@ class PublishedModel(RiskModel):
             wrong += [f"{name}: {fault.what}: {fault.remedy}" for fault in faults if fault.rows.any()]
             clean[name] = read[0]
         if wrong:
-            raise ValueError(f"{self.title} cannot be made:\n- " + "\n- ".join(wrong))
+            raise ValueError(f"{self.title.en} cannot be made:\n- " + "\n- ".join(wrong))
         return clean
 
 
@@ -237,7 +242,7 @@ def score2(region: Region = "low", older: Literal["author", "published"] = "auth
     fr, en = _region(region)
     if rounded:
         fr, en = f"{fr} et coefficients imprimés", f"{en} and printed coefficients"
-    title = f"SCORE2 / SCORE2-OP (ESC 2021, {fr} / {en})"
+    title = _titled("SCORE2 / SCORE2-OP (ESC 2021, {})", fr, en)
     equations = [SCORE2["published"], SCORE2_OP[older]]
     return PublishedModel("score2_op_published" if rounded else "score2", title, equations, {"region": region})
 
@@ -265,7 +270,7 @@ def score2_diabetes(region: Region = "low") -> PublishedModel:
     doi:10.1093/eurheartj/ehad260.
     """
     fr, en = _region(region)
-    title = f"SCORE2-Diabetes (ESC 2023, {fr} / {en})"
+    title = _titled("SCORE2-Diabetes (ESC 2023, {})", fr, en)
     return PublishedModel("score2_diabetes", title, [SCORE2_DIABETES["published"]], {"region": region})
 
 
@@ -298,7 +303,7 @@ def qrisk3(townsend: float = 0.0, systolic_sd: float | None = None) -> Published
     ----------
     doi:10.1136/bmj.j2099.
     """
-    title = f"QRISK3-2017 ({_abroad('Royaume-Uni', 'United Kingdom')})"
+    title = _titled("QRISK3-2017 ({})", *_abroad("Royaume-Uni", "United Kingdom"))
     constants: dict[str, str | float] = {"ethnicity": 1, "townsend": townsend}
     if systolic_sd is not None:
         constants["sbp_sd"] = systolic_sd
@@ -332,8 +337,10 @@ def prevent(outcome: Outcome = "total_cvd", years: Literal[10, 30] = 10) -> Publ
     version = f"{outcome}_{years}y"
     if version not in PREVENT:
         raise ValueError(f"PREVENT has no version {version!r}: use one of {', '.join(PREVENT)}")
-    fr, en = PREVENT_OUTCOMES[outcome]
-    title = f"PREVENT ({_abroad('États-Unis', 'United States')}), {fr} à {years}\u00a0ans / {en} at {years} years"
+    there, predicted = _titled("PREVENT ({})", *_abroad("États-Unis", "United States")), PREVENT_OUTCOMES[outcome]
+    title = Bilingual(
+        fr=f"{there.fr}, {predicted.fr} à {years}\u00a0ans", en=f"{there.en}, {predicted.en} at {years} years"
+    )
     name = "prevent" if version == next(iter(PREVENT)) else f"prevent_{version}"
     return PublishedModel(name, title, [PREVENT[version]])
 
@@ -359,7 +366,8 @@ def pooled_cohort(race: Literal["white", "black"] = "white") -> PublishedModel:
     ----------
     doi:10.1161/01.cir.0000437741.48606.98.
     """
-    title = f"Pooled Cohort Equations ({_abroad('États-Unis, ACC/AHA 2013', 'United States, ACC/AHA 2013')})"
+    abroad = _abroad("États-Unis, ACC/AHA 2013", "United States, ACC/AHA 2013")
+    title = _titled("Pooled Cohort Equations ({})", *abroad)
     return PublishedModel("pooled_cohort", title, [POOLED_COHORT["guideline_table_a"]], {"race": race})
 
 
@@ -373,19 +381,16 @@ def framingham_2008() -> PublishedModel:
     ----------
     doi:10.1161/CIRCULATIONAHA.107.699579.
     """
-    return PublishedModel(
-        "framingham_2008",
-        "Framingham 2008, risque cardiovasculaire global / general cardiovascular risk",
-        [FRAMINGHAM_CVD_2008],
-    )
+    title = _titled("Framingham 2008, {}", "risque cardiovasculaire global", "general cardiovascular risk")
+    return PublishedModel("framingham_2008", title, [FRAMINGHAM_CVD_2008])
 
 
-PREVENT_OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
-    "total_cvd": ("maladies cardiovasculaires", "cardiovascular disease"),
-    "ascvd": ("maladies cardiovasculaires athéromateuses", "atherosclerotic cardiovascular disease"),
-    "heart_failure": ("insuffisance cardiaque", "heart failure"),
+PREVENT_OUTCOMES: Final[dict[Outcome, Bilingual]] = {
+    "total_cvd": Bilingual(fr="maladies cardiovasculaires", en="cardiovascular disease"),
+    "ascvd": Bilingual(fr="maladies cardiovasculaires athéromateuses", en="atherosclerotic cardiovascular disease"),
+    "heart_failure": Bilingual(fr="insuffisance cardiaque", en="heart failure"),
 }
-"""What each outcome is called, in French and English."""
+"""What each outcome is called."""
 
 
 REGIONS: Final[dict[str, tuple[str, str]]] = {
@@ -402,9 +407,14 @@ def _region(region: Region) -> tuple[str, str]:
     return f"région {fr}", f"{en} region"
 
 
-def _abroad(fr: str, en: str) -> str:
+def _abroad(fr: str, en: str) -> tuple[str, str]:
     """Return for which country a score was made, and that it was not made for this one."""
-    return f"{fr}, non recalé pour la France / {en}, not recalibrated for France"
+    return f"{fr}, non recalé pour la France", f"{en}, not recalibrated for France"
+
+
+def _titled(name: str, fr: str, en: str) -> Bilingual:
+    """Return a title: what is the same in both languages, with a gap for what is not."""
+    return Bilingual(fr=name.format(fr), en=name.format(en))
 
 
 SHOWN: Final = {model.name: model for model in (score2(), framingham_2008())}

@@ -41,7 +41,7 @@ def _learned(seed: int) -> tuple[RiskModel, ...]:
             catalogue.CARDIOVASCULAR_FULL,
             seed,
             name="lightgbm_full",
-            title="LightGBM, tout le dossier / LightGBM, the whole record",
+            title=Bilingual(fr="LightGBM, tout le dossier", en="LightGBM, the whole record"),
         ),
     )
 

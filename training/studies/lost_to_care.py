@@ -44,7 +44,7 @@ def _models(seed: int) -> tuple[RiskModel, ...]:
         GroupIncidence(
             {"consultations": (1, 2, 4, 7)},
             name="last_year_contacts",
-            title="Règle : consultations de l’année écoulée / Rule: consultations of the last year",
+            title=Bilingual(fr="Règle : consultations de l’année écoulée", en="Rule: consultations of the last year"),
         ),
         logistic_regression(features, seed),
         gradient_boosting(features, seed),

@@ -68,12 +68,14 @@ def _study(
             GroupIncidence(
                 {"rounds_attended": (1, 2, 3)},
                 name="last_participations",
-                title="Règle : participations aux trois derniers tours / Rule: rounds attended of the last three",
+                title=Bilingual(
+                    fr="Règle : participations aux trois derniers tours", en="Rule: rounds attended of the last three"
+                ),
             ),
             GroupIncidence(
                 {"years_since_participation": (interval, interval + 0.5, interval + 1, 2 * interval, 3 * interval)},
                 name="due_date",
-                title="Règle : retard sur l’échéance / Rule: time overdue",
+                title=Bilingual(fr="Règle : retard sur l’échéance", en="Rule: time overdue"),
             ),
             logistic_regression(features, seed),
             gradient_boosting(features, seed),

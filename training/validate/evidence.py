@@ -13,6 +13,7 @@ from training.validate.ranking import Ranking
 from training.validate.reclassification import Reclassification
 from training.validate.robustness import LearningCurve, Stability
 from training.validate.sample_size import Development, Precision
+from training.values import Bilingual
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class ModelEvidence:
     """
 
     name: str
-    title: str
+    title: Bilingual
     scored: int | None
     refused: int | None
     reasons: dict[str, int | None]
