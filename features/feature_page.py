@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from features.language import Boolean, Category
+from features.styles import DOCUMENT, FOLDER, style
 from features.typography import Language, numeral, typeset, unit
 
 if TYPE_CHECKING:
@@ -41,27 +42,6 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "to": ("à", "to"),
 }
 
-STYLE: Final = """
-:root { --ink: #16202b; --soft: #4a5563; --line: #c9d1da; color-scheme: light; }
-* { box-sizing: border-box; }
-body {
-  margin: 0 auto; padding: 0 1.25rem 3rem; max-width: 72rem; background: #fff; color: var(--ink);
-  font: 1.0625rem/1.6 "Source Sans 3", "Segoe UI", system-ui, "Helvetica Neue", Arial, sans-serif;
-  overflow-wrap: break-word;
-}
-header p { color: var(--soft); margin: .25rem 0; }
-h1, h2 { line-height: 1.25; }
-h1 { font-size: clamp(1.6rem, 5vw, 2.25rem); margin: .5rem 0 .25rem; }
-h2 { font-size: 1.45rem; margin: 3rem 0 .75rem; padding-top: .75rem; border-top: 2px solid var(--ink); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9375rem; line-height: 1.4; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); }
-thead th { border-bottom: 2px solid var(--ink); vertical-align: bottom; }
-code { font: .8125rem/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; overflow-wrap: anywhere; }
-small { display: block; color: var(--soft); font-weight: 400; }
-@media print { html { font-size: 9.5pt; } body { max-width: none; padding: 0; } tr { break-inside: avoid; } }
-"""
-
 
 def page(features: FeatureSet, language: Language) -> str:
     """Return the page: what each feature is, and the concepts they read."""
@@ -78,13 +58,13 @@ def page(features: FeatureSet, language: Language) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>{escape(features.name)} · {say("kind")}</title>
-<style>{STYLE}</style>
+<style>{style(*DOCUMENT, FOLDER / "feature_set.css")}</style>
 </head>
 <body>
 <header>
-<p>{say("kind")}</p>
+<p class="subtitle">{say("kind")}</p>
 <h1>{escape(features.name)}</h1>
-<p>{say("fingerprint")} <code>{features.fingerprint}</code></p>
+<p class="subtitle">{say("fingerprint")} <code>{features.fingerprint}</code></p>
 </header>
 <main>
 <p>{say("lead")}</p>

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from features.feature_set import Feature
 from features.pages import environment
+from features.styles import BASE, style
 from features.typography import LANGUAGES, Language, unit
 from serving.contract import Models, Served, Withheld
 from serving.gate import Admitted
@@ -74,7 +75,7 @@ def page_file(request: Request) -> Response:
 
 @cache
 def _content(name: str) -> bytes:
-    return (PAGE / name).read_bytes()
+    return style(*BASE, PAGE / name).encode() if name.endswith(".css") else (PAGE / name).read_bytes()
 
 
 def example_patients(_: Request) -> Response:

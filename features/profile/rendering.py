@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -11,7 +9,7 @@ from typing import Final
 from jinja2 import Environment
 
 from features.codes import Concept
-from features.pages import environment
+from features.pages import environment, in_both
 from features.profile.disclosure import Share
 from features.profile.page import Page
 from features.profile.tally import LONGEST
@@ -19,18 +17,14 @@ from features.ticks import ticks
 from features.typography import LANGUAGES, NARROW, NO_BREAK, Language, decimal, month, percent, typeset, unit
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+HEADING: Final = {"fr": "Qualité des données", "en": "Data quality"}
 HIDDEN: Final = {"fr": "masqué", "en": "hidden"}
 
 
 def to_html(page: Page, language: Language) -> str:
     """Return one page that needs nothing else, in both languages, this one first; the same bytes every time."""
-    style = (TEMPLATES / "profile.css").read_text(encoding="utf-8")
-    ordered = sorted(LANGUAGES, key=lambda each: each != language)
-    contents = {each: _environment(each).get_template("content.html.j2").render(page=page) for each in ordered}
-    # The page says itself that it may fetch nothing and run nothing; its one style is named by its digest.
-    style_digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    skeleton = _environment(language).get_template("profile.html.j2")
-    return skeleton.render(style=style, style_digest=style_digest, contents=contents)
+    contents = {each: _environment(each).get_template("content.html.j2").render(page=page) for each in LANGUAGES}
+    return in_both(contents, language, HEADING[language], TEMPLATES / "profile.css")
 
 
 def proportion(value: float | None, language: Language, digits: int = 1) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment
 
 from features.pages import environment
+from features.styles import DOCUMENT, style
 from features.typography import NO_BREAK, Language, calendar, percent, typeset
 from training.card import NotApplicable
 from training.card.writing import TEMPLATES as CARD_TEMPLATES
@@ -18,9 +19,7 @@ from training.values import Bilingual
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
-STYLE: Final = "\n".join(
-    path.read_text(encoding="utf-8") for path in (CARD_TEMPLATES / "card.css", TEMPLATES / "portal.css")
-)
+STYLE: Final = style(*DOCUMENT, CARD_TEMPLATES / "card.css", TEMPLATES / "portal.css")
 """The style of model cards, and what a portal has beside them: forms."""
 
 VERDICTS: Final[dict[Verdict, Bilingual]] = {

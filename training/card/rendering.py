@@ -10,8 +10,10 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from features.pages import environment
+from features.styles import DOCUMENT, style
 from features.ticks import ticks
 from features.typography import Language, decimal, percent, typeset
 from training.card.documents import Document, content_digest, model_evidence, tree_of
@@ -206,6 +208,7 @@ def card_environment(language: Language) -> Environment:
         "word": lambda name, labels: typeset(word(name, language, labels), language),
         "chapter_titles": CHAPTERS,
         "fillers": FILLERS,
+        "style": lambda *names: Markup(style(*DOCUMENT, *(TEMPLATES / name for name in names))),
         "scale": _scale,
         "ticks": lambda low, high, wanted=5: ticks(low, high, wanted, STEPS),
         "cross": CROSS,

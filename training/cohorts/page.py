@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
 from features.catalogue.cardiovascular import CARDIOVASCULAR_FULL
+from features.pages import in_both
 from features.typography import LANGUAGES, Language, decimal, typeset
 from training.card.documents import Document, tree_of
 from training.card.suppression import gate
 from training.card.writing import TEMPLATES
 from training.comparison.page import Page, Tree
-from training.comparison.rendering import comparison_environment
+from training.comparison.rendering import comparison_environment, heading
 from training.values import Bilingual
 
 HEADLINES: Final = ("auc", "uno_c", "observed_expected", "calibration_slope", "ipa")
@@ -28,13 +26,6 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "outside": ("{} : hors de {} à {}", "{}: outside {} to {}"),
 }
 OUTSIDE: Final = re.compile(r"(\w+) outside ([\d.]+)-([\d.]+)")
-
-
-@dataclass(frozen=True)
-class Heading:
-    """What the page's skeleton says of what it holds."""
-
-    title: Bilingual
 
 
 class CohortPage(Page):
@@ -78,16 +69,14 @@ def cohorts_page(found: Document, language: Language = "fr") -> str:
     """
     tree = gate(tree_of(found))
     cohorts = [CohortPage(each) for each in tree["cohorts"]]
-    contents = {}
-    for each in sorted(LANGUAGES, key=lambda one: one != language):
-        template = comparison_environment(each).get_template("cohorts_content.html.j2")
-        contents[each] = template.render(
-            cohorts=cohorts, left_out=tree["left_out"], years=years, why=why, heading=TITLE
-        )
-    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("comparison.css", "cohorts.css"))
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    skeleton = comparison_environment(language).get_template("comparison.html.j2")
-    return skeleton.render(style=style, style_digest=digest, contents=contents, study=Heading(TITLE))
+    contents = {
+        each: comparison_environment(each)
+        .get_template("cohorts_content.html.j2")
+        .render(cohorts=cohorts, left_out=tree["left_out"], years=years, why=why, heading=TITLE)
+        for each in LANGUAGES
+    }
+    sheets = (TEMPLATES / name for name in ("comparison.css", "cohorts.css"))
+    return in_both(contents, language, heading(TITLE, language), *sheets)
 
 
 def years(horizon: float, language: Language) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -12,7 +10,7 @@ from typing import Any, Final
 
 from jinja2 import Environment
 
-from features.pages import environment
+from features.pages import environment, in_both
 from features.ticks import ticks
 from features.typography import LANGUAGES, Language, decimal, percent, typeset
 from training.card.documents import Document, tree_of
@@ -22,6 +20,7 @@ from training.comparison.page import Page
 from training.studies import Study
 from training.values import Bilingual
 
+TITLE: Final = Bilingual(fr="Comparaison des modèles", en="Comparison of models")
 DECIMALS: Final = {"interventions_avoided": 1, "brier": 4, "net_benefit": 4}
 """Where the card's own three would say too much, or nothing of a difference."""
 BRACKETS: Final = re.compile(r"\s*\([^()]*\)")
@@ -60,17 +59,17 @@ def comparison_page(evidence: Document, study: Study, language: Language = "fr")
         faults.append("the evidence knows no model: there is nothing to compare")
     if faults:
         raise ValueError("; ".join(faults))
-    style = (TEMPLATES / "comparison.css").read_text(encoding="utf-8")
-    ordered = sorted(LANGUAGES, key=lambda each: each != language)
     page = Page(tree, study.candidate, study.comparator)
     contents = {
         each: comparison_environment(each).get_template("comparison_content.html.j2").render(page=page, study=study)
-        for each in ordered
+        for each in LANGUAGES
     }
-    # The page says itself that it may fetch nothing and run nothing; its one style is named by its digest.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    skeleton = comparison_environment(language).get_template("comparison.html.j2")
-    return skeleton.render(style=style, style_digest=digest, contents=contents, study=study)
+    return in_both(contents, language, heading(study.title, language), TEMPLATES / "comparison.css")
+
+
+def heading(title: Bilingual, language: Language) -> str:
+    """Return the title of a page that compares models, of what it is about."""
+    return f"{getattr(TITLE, language)} · {getattr(title, language)}"
 
 
 def _scale(low: float, high: float, first: float, last: float, *, log: bool = False) -> Callable[[float], float]:

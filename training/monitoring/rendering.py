@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -12,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment
 
-from features.pages import environment
+from features.pages import environment, in_both
 from features.typography import COLON, LANGUAGES, NO_BREAK, Language, decimal, percent, typeset
 from training.card.writing import TEMPLATES, count, label_of_measure, number, word
 from training.monitoring.findings import THRESHOLDS, Finding
@@ -21,6 +19,7 @@ from training.monitoring.report import Report
 from training.studies import STUDIES
 from training.values import Bilingual
 
+TITLE: Final = Bilingual(fr="Surveillance", en="Monitoring")
 KINDS: Final[Mapping[str, Bilingual]] = {
     "feature": Bilingual(fr="Distribution d’une donnée", en="Distribution of an input"),
     "missing": Bilingual(fr="Donnée manquante", en="Missing input"),
@@ -128,16 +127,13 @@ def monitoring_page(
     language
         The one that is shown first.
     """
-    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("card.css", "monitoring.css"))
     page = Page(report, runs)
     contents = {
         each: _environment(each, reference).get_template("monitoring_content.html.j2").render(page=page)
-        for each in sorted(LANGUAGES, key=lambda each: each != language)
+        for each in LANGUAGES
     }
-    # The page says itself that it may fetch nothing and run nothing; its one style is named by its digest.
-    style_digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    skeleton = _environment(language, reference).get_template("monitoring.html.j2")
-    return skeleton.render(style=style, style_digest=style_digest, contents=contents, page=page)
+    title = f"{getattr(TITLE, language)} · {getattr(page.title, language)}"
+    return in_both(contents, language, title, TEMPLATES / "card.css", TEMPLATES / "monitoring.css")
 
 
 def effect_text(kind: str, effect: float, language: Language) -> str:
