@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks.serving_task import Approved
-from tests.conftest import REPOSITORY
-from tests.serving import clients
+from tests.serving import clients, live
 
 STARTS_WITHIN: Final = 180.0
 STOPS_WITHIN: Final = 30.0
@@ -28,12 +22,8 @@ SOFTWARE: Final = clients.elliptic("benchmark")
 ALLOWED: Final = {"per_minute": 1_000_000, "per_day": 100_000_000, "at_once": 1_000}
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server that answers."""
-
-    port: int
-    process: psutil.Process
+class Server(live.Server):
+    """A server that answers, and what it costs."""
 
     def work(self) -> float:
         """Return the processors' time that its processes have used, in seconds."""
@@ -45,51 +35,18 @@ class Server:
         return float(sum(each.memory_info().rss for each in self._processes()) / 2**20)
 
     def _processes(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
-
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, trust_env=False)
+        whole = psutil.Process(self.process.pid)
+        return [whole, *whole.children(recursive=True)]
 
 
 @contextmanager
-def running(command: Sequence[str], settings: Mapping[str, str], log: Path, path: str) -> Iterator[Server]:
+def running(command: Sequence[str], folder: Path, path: str, **settings: str) -> Iterator[Server]:
     """Run ``python -m command`` until the end of the block; ``path`` answers 200 as soon as it serves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    kept = {name: os.environ[name] for name in ("HOME", "TMPDIR", "LANG") if name in os.environ}
-    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with log.open("wb") as output:
-        process = psutil.Popen(
-            [sys.executable, "-m", *command, "--port", str(port), "--host", "127.0.0.1"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**kept, **settings},
-            cwd=REPOSITORY,
-        )
-    server = Server(port, process)
-    try:
-        _wait(server, path, log)
-        yield server
-    finally:
-        left = process.children(recursive=True)
-        process.terminate()
-        _, alive = psutil.wait_procs([process, *left], timeout=STOPS_WITHIN)
-        for each in alive:
-            each.kill()
-
-
-def _wait(server: Server, path: str, log: Path) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN
-    with server.client() as client:
-        while time.monotonic() < deadline and server.process.is_running():
-            try:
-                if client.get(path).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-    raise AssertionError(f"a server did not start:\n{log.read_text()}")
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = live.environment(folder / "home", **{"PATH": beside, **settings})
+    within = {"starts_within": STARTS_WITHIN, "stops_within": STOPS_WITHIN}
+    with live.serving(command, environment, folder / "log", path, **within) as server:
+        yield Server(server.port, server.log, server.process)
 
 
 @contextmanager
@@ -108,9 +65,8 @@ def production(made: Approved, folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def _ours(made: Approved, folder: Path, settings: Mapping[str, str], *options: str) -> Iterator[Server]:
-    home = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "true"}
     command = ["serving", "serve", "--bundle", str(made.bundle), "--trusted-keys", str(made.keys), *options]
-    with running(command, home | dict(settings), folder / "log", "/readyz") as server:
+    with running(command, folder, "/readyz", **settings) as server:
         yield server
 
 
@@ -125,9 +81,8 @@ def token(server: Server) -> str:
 @contextmanager
 def empty(folder: Path) -> Iterator[Server]:
     """Run a BentoML service that does nothing."""
-    home = {"BENTOML_HOME": str(folder / "home"), "BENTOML_DO_NOT_TRACK": "true"}
     command = ["bentoml", "serve", "benchmarks.serving_empty:Empty"]
-    with running(command, home, folder / "log", "/readyz") as server:
+    with running(command, folder, "/readyz") as server:
         yield server
 
 
@@ -143,5 +98,5 @@ def mlflow(made: Approved, folder: Path) -> Iterator[Server]:
     booster = artefact.model.event_.booster_  # type: ignore[attr-defined]
     mlflow.lightgbm.save_model(booster, model, signature=infer_signature(sample), pip_requirements=["lightgbm"])
     command = ["mlflow", "models", "serve", "-m", str(model), "--env-manager", "local", "-w", "1"]
-    with running(command, {"MLFLOW_DISABLE_TELEMETRY": "true"}, folder / "log", "/ping") as server:
+    with running(command, folder, "/ping", MLFLOW_DISABLE_TELEMETRY="true") as server:
         yield server

@@ -1,4 +1,4 @@
-"""The pictures of the README, taken anew: ``python docs/screenshots.py``, in the environment of `make setup`.
+"""The pictures of the README, taken anew: ``python -m docs.screenshots``, in the environment of `make setup`.
 
 All that is shown is made for it, in a folder of its own where a second run finds it again: a demonstration, a
 committee, a service. It needs Chromium and its driver.
@@ -10,14 +10,10 @@ import argparse
 import io
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +24,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from serving.portal.commands import DEMONSTRATION_MEMBERS, DEMONSTRATION_PASSWORD
+from tests.serving import live
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 IMAGES: Final = REPOSITORY / "docs" / "images"
@@ -63,10 +60,10 @@ def main() -> None:
         show(browser, NARROW)
         browser.get((bundle / "card.fr.html").as_uri())
         take(browser, "card")
-        with server(folder, "serving", "portal", "--demonstration") as address:
+        with server(folder, "/fr/sign-in", "serving", "portal", "--demonstration") as address:
             portal(browser, address)
             take(browser, "portal")
-        with server(folder, "serving", "serve", "--demonstration", "--bundle", str(bundle)) as address:
+        with server(folder, "/readyz", "serving", "serve", "--demonstration", "--bundle", str(bundle)) as address:
             answer(browser, address)
             take(browser, "answer")
 
@@ -123,32 +120,11 @@ def settings(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def server(folder: Path, *module: str) -> Iterator[str]:
+def server(folder: Path, path: str, *command: str) -> Iterator[str]:
     """Give the address of a server of ours that runs until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", *module, "--port", str(port)]
-    process = subprocess.Popen(command, cwd=folder, env=settings(folder), start_new_session=True)
-    try:
-        wait(address := f"http://127.0.0.1:{port}", process, command)
-        yield address
-    finally:
-        with suppress(ProcessLookupError):  # the session that was begun here, workers included
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
-
-
-def wait(address: str, process: subprocess.Popen[bytes], command: Sequence[str]) -> None:
-    """Wait until a server answers; raise TimeoutError if it does not."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + STARTS_WITHIN
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError):
-            opener.open(address, timeout=5).close()
-            return
-        time.sleep(0.3)
-    raise TimeoutError(f"it does not answer: {' '.join(command)}")
+    log = folder / f"{command[1]}.log"
+    with live.serving(command, settings(folder), log, path, folder=folder, starts_within=STARTS_WITHIN) as running:
+        yield running.url
 
 
 @contextmanager

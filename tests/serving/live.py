@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests."""
+"""A real server in processes of its own, for tests, benchmarks and pictures."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ from serving.contract import now
 from tests.conftest import REPOSITORY
 from tests.serving import bundles
 
-STARTS_WITHIN = 90.0
-
 
 @dataclass(frozen=True)
 class Server:
-    url: str
+    """A server that answers."""
+
+    port: int
     log: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30, trust_env=False)
@@ -56,8 +60,33 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(command: Sequence[str], settings: Mapping[str, str], log: Path, ready: bool = True) -> Iterator[Server]:
-    """Run a server until the end of the block, then ask it to stop and see that it does."""
+def serving(
+    command: Sequence[str],
+    settings: Mapping[str, str],
+    log: Path,
+    path: str = "/readyz",
+    *,
+    folder: Path = REPOSITORY,
+    starts_within: float = 90.0,
+    stops_within: float = 20.0,
+) -> Iterator[Server]:
+    """Run ``python -m command`` until the end of the block, then ask it to stop and see that it does.
+
+    Parameters
+    ----------
+    command
+        Module and arguments; a port that is free is added.
+    settings
+        Its whole environment.
+    log
+        File for what it says.
+    path
+        Address on it that answers 200 as soon as it serves.
+    folder
+        Where it runs.
+    starts_within, stops_within
+        Seconds.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -67,31 +96,27 @@ def serving(command: Sequence[str], settings: Mapping[str, str], log: Path, read
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(settings),
-            cwd=REPOSITORY,
+            cwd=folder,
             start_new_session=True,
         )
-    server = Server(f"http://127.0.0.1:{port}", log, process)
+    server = Server(port, log, process)
     try:
-        _wait(server, "/readyz" if ready else "/livez")
+        _wait(server, path, starts_within)
         yield server
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=stops_within)
     finally:
-        with suppress(ProcessLookupError):  # whatever is left of the session this test began
+        with suppress(ProcessLookupError):  # whatever is left of the session that was begun here
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=20)
+        process.wait(timeout=stops_within)
 
 
-def _wait(server: Server, path: str) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN
+def _wait(server: Server, path: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     with server.client() as client:
-        while time.monotonic() < deadline:
-            if server.process.poll() is not None:
-                break
-            try:
+        while time.monotonic() < deadline and server.process.poll() is None:
+            with suppress(httpx.TransportError):
                 if client.get(path).status_code == 200:
                     return
-            except httpx.TransportError:
-                pass
             time.sleep(0.2)
     raise AssertionError(f"the server did not start:\n{server.log.read_text()}")

@@ -316,7 +316,7 @@ def test_a_refused_bundle_never_becomes_ready_and_says_why(tmp_path, committee, 
         tmp_path / "home", **{BUNDLE: str(bundle), TRUSTED_KEYS: str(trusted), DEVELOPMENT: "1"}
     )
     command = ["bentoml", "serve", "serving.service:Vigie"]
-    with live.serving(command, settings, tmp_path / "log", ready=False) as refused, refused.client() as asking:
+    with live.serving(command, settings, tmp_path / "log", "/livez") as refused, refused.client() as asking:
         assert asking.get("/readyz").status_code == 503
         answer = asking.post("/score", json=EXAMPLES["risk"]["value"])
         assert (answer.status_code, answer.json()["code"]) == (503, "model_altered")

@@ -156,7 +156,7 @@ def test_the_portal_opens_and_closes(tmp_path: Path) -> None:
     places.append(f"--cards={tmp_path / 'cards'}")
     assert main(["portal", "--demonstration", *places, "demonstrate"]) == 0
     command = ["serving", "portal", "--demonstration", *places]
-    with live.serving(command, live.environment(tmp_path), tmp_path / "log", ready=False) as server:
+    with live.serving(command, live.environment(tmp_path), tmp_path / "log", "/livez") as server:
         page = httpx.get(f"{server.url}/fr/transparency", trust_env=False)
         assert "DÉMONSTRATION" in page.text
     assert "DEMONSTRATION" in (tmp_path / "log").read_text()
