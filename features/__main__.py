@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-from features.check import UnreadableManifest
 from features.commands import DAMAGED, INVALID, MISSING, OK, Parser, say, taught
-from features.commands.deliveries import add_export, add_ingest
-from features.commands.frames import add_build, add_describe
-from features.commands.population import add_synthesise
-from features.commands.upkeep import add_check, add_profile, add_purge
-from features.records import AlteredRecords
-from features.store import StaleFeatures
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; `features.commands` says what each means."""
     options = _parser().parse_args(arguments)
+    from features.check import UnreadableManifest  # not above: --help has been given by now, and need not wait
+    from features.records import AlteredRecords
+    from features.store import StaleFeatures
+
     try:
         code: int = options.command(options)
     except (FileExistsError, FileNotFoundError) as error:
@@ -55,14 +52,17 @@ def _parser() -> Parser:
         ),
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    add_synthesise(commands.add_parser("synthesise", help="make a synthetic population whose hazards are known"))
-    add_ingest(commands.add_parser("ingest", help="take a delivery, or a published cohort, into records"))
-    add_check(commands.add_parser("check", help="verify a store and say what is wrong with it"))
-    add_profile(commands.add_parser("profile", help="write a page about the quality of a store's data"))
-    add_purge(commands.add_parser("purge", help="take out what is too old, or people who object"))
-    add_export(commands.add_parser("export", help="write a store as a MEDS, OMOP or FHIR data set"))
-    add_build(commands.add_parser("build", help="compute features of the catalogue"))
-    add_describe(commands.add_parser("describe", help="print what the features of a set are"))
+    for name, about, module in (
+        ("synthesise", "make a synthetic population whose hazards are known", "population"),
+        ("ingest", "take a delivery, or a published cohort, into records", "deliveries"),
+        ("check", "verify a store and say what is wrong with it", "upkeep"),
+        ("profile", "write a page about the quality of a store's data", "upkeep"),
+        ("purge", "take out what is too old, or people who object", "upkeep"),
+        ("export", "write a store as a MEDS, OMOP or FHIR data set", "deliveries"),
+        ("build", "compute features of the catalogue", "frames"),
+        ("describe", "print what the features of a set are", "frames"),
+    ):
+        commands.add_parser(name, help=about, added_by=f"features.commands.{module}:add_{name}")
     return parser
 
 

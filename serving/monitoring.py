@@ -27,8 +27,9 @@ from features.feature_set import FeatureSet
 from features.language import YEAR
 from features.outcome import FollowUp
 from features.privacy import shown
-from features.records import Records, Shard, to_microseconds
+from features.records import AlteredRecords, Records, Shard, to_microseconds
 from serving import settings
+from serving.commands import Altered, add_ledger, add_trust, ledger_of, taught
 from serving.contract import now
 from serving.gate import Admitted, admit
 from serving.scoring import Frames, probabilities
@@ -74,7 +75,11 @@ class Unusable(Exception):
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.epilog = EXIT_CODES
+    parser.epilog = taught(
+        "python -m serving monitor --bundle bundle --store records --from 2025-11-24 --to 2025-12-01 --into watched",
+        codes=EXIT_CODES,
+    )
+    add_trust(parser)
     parser.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
     parser.add_argument("--store", type=Path, required=True, metavar="FOLDER", help="records of the people it serves")
     for name, text in (("from", "the window begins after this day"), ("to", "and ends with this one")):
@@ -83,12 +88,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", choices=list(EVERY), default="week", help="how often people are looked at (week)")
     parser.add_argument("--feedback", type=Path, metavar="FILE", help="what clinicians did with cards")
     parser.add_argument("--audit", type=Path, metavar="FILE", help="a file of the audit trail, or its folder")
+    add_ledger(parser)
+    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> None:
     """Write ``monitoring.json`` and ``monitoring.html``, and leave with the exit code that they amount to."""
     from training.monitoring import AlteredHistory, History, monitoring_page
 
+    ledger_of(given)
     try:
         report, reference = monitor(
             given.bundle, given.store, given.from_day, given.to_day, given.every, given.feedback, given.audit
@@ -99,9 +107,8 @@ def run(given: argparse.Namespace) -> None:
     except Unusable as fault:
         print(fault, file=sys.stderr)
         raise SystemExit(fault.code) from fault
-    except AlteredHistory as altered:
-        print(altered, file=sys.stderr)
-        raise SystemExit(ALTERED) from altered
+    except (AlteredHistory, AlteredRecords) as altered:
+        raise Altered(str(altered)) from altered
     (given.into / REFERENCE).write_text(report.to_json(), encoding="utf-8")
     (given.into / PAGE).write_text(monitoring_page(report, reference, runs), encoding="utf-8")
     print(f"{report.study}, {report.start} to {report.end}: {report.level}")
@@ -153,7 +160,8 @@ def monitor(
     if end > records.delivered_at:
         day = records.delivered_at.date()
         raise Unusable(USAGE, f"--to {end:%Y-%m-%d}: the store was last delivered to on {day}, and knows nothing after")
-    admitted = admit(bundle, settings.trusted_keys(os.environ), now(), os.environ.get(settings.LEDGER_HEAD))
+    keys, head = settings.trusted_keys(os.environ), os.environ.get(settings.LEDGER_HEAD)
+    admitted = admit(bundle, keys, now(), head, ledger=settings.ledger(os.environ))
     study = STUDIES.get(admitted.artefact.study)
     if (
         study is None

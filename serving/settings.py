@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import TYPE_CHECKING, Final
 
 from serving.refusals import KeysUnusable
-from training.committee import DEMONSTRATION_KEY_ID, InvalidKey, demonstration_keys, load_trusted_keys
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 BUNDLE: Final = "VIGIE_BUNDLE"
 """Folder of the bundle, where the service does not run from a Bento."""
@@ -146,6 +146,8 @@ def trusted_keys(environment: Mapping[str, str]) -> dict[str, Ed25519PublicKey]:
     KeysUnusable
         If no key is given, or one cannot be read.
     """
+    from training.committee import DEMONSTRATION_KEY_ID, InvalidKey, demonstration_keys, load_trusted_keys
+
     folder, demonstration = environment.get(TRUSTED_KEYS), environment.get(ALLOW_DEMONSTRATION) == "1"
     if not folder and not demonstration:
         raise KeysUnusable(f"nobody's decisions count: set {TRUSTED_KEYS} to the folder of the committee's public keys")

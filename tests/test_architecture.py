@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "features": {"features"},
@@ -55,3 +57,19 @@ def test_scoring_imports_nothing_it_does_not_need():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("asked", ["features", "training", "serving", "serving verify", "serving audit"])
+def test_help_comes_at_once(asked):
+    """What takes seconds to import is imported by the command that needs it, once it is to run."""
+    package, *command = asked.split()
+    slow = ("numpy", "pandas", "pyarrow", "duckdb", "sklearn", "lightgbm", "skops", "mlflow", "bentoml", "pydantic")
+    code = (
+        f"import atexit, sys, {package}.__main__ as command\n"
+        f"atexit.register(lambda: print([m for m in {slow} if m in sys.modules]))\n"
+        f"command.main({[*command, '--help']})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    *helped, imported = done.stdout.splitlines()
+    assert helped[0].startswith("usage: ")
+    assert imported == "[]"

@@ -14,19 +14,18 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-import skops.io
-from lightgbm import Booster
 
 from features.digests import canonical
 from features.feature_set import FeatureSet
 from features.language import Category
-from training.models import Floats, Learned
-from training.models.portable import pack, unpack
 from training.scales import Scale, scale_from_dict
+
+if TYPE_CHECKING:
+    from training.models import Floats, Learned
 
 #: Types that may be built from a model file, besides what skops itself trusts. None of them runs code when built.
 TRUSTED: Final = [
@@ -94,6 +93,8 @@ def save(artefact: Artefact, folder: Path, sample: pd.DataFrame) -> None:
         If the model is of a kind that cannot be served: it cannot be kept whole without pickle, or cannot give exact
         reasons. It is for comparison only.
     """
+    from training.models.portable import pack
+
     model = artefact.model
     about, classifiers = pack(model)
     golden = _golden_inputs(sample[model.features_])
@@ -131,6 +132,8 @@ def load(folder: Path) -> Artefact:
         If a file is absent, of another format, a type is not trusted, a definition does not have the fingerprint it
         should, or a golden answer differs.
     """
+    from training.models.portable import unpack  # scikit-learn takes a second to import: who reads cards need not wait
+
     try:
         described = json.loads((folder / "model.json").read_bytes())
         features, population, required = (
@@ -191,6 +194,8 @@ def _golden_inputs(sample: pd.DataFrame) -> pd.DataFrame:
 
 def _dump(classifier: Any) -> bytes:
     """Return a classifier as a skops archive whose bytes depend on the classifier alone."""
+    import skops.io
+
     buffer = io.BytesIO()
     with _without_extremes(classifier):
         skops.io.dump(classifier, buffer)
@@ -205,6 +210,8 @@ class _without_extremes:  # noqa: N801 - reads as a statement
 
     def __enter__(self) -> None:
         if hasattr(self.classifier, "_Booster"):
+            from lightgbm import Booster
+
             self.kept = self.classifier._Booster
             text = re.sub(r"\[-?[\d.e+-]+:-?[\d.e+-]+\]", "[-1e+308:1e+308]", self.kept.model_to_string())
             self.classifier._Booster = Booster(model_str=text)
@@ -247,6 +254,8 @@ def _canonical_archive(archive: bytes) -> bytes:
 
 
 def _load(file: Path) -> Any:
+    import skops.io  # which imports all of scikit-learn, to know its types
+
     try:
         return skops.io.load(file, trusted=TRUSTED)
     except Exception as error:  # whatever a damaged or hostile file provokes

@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Final
 
-from features.records import Records
+if TYPE_CHECKING:
+    from features.records import Records
 
 #: Exit codes, by cause.
 OK, USAGE, INVALID, MISSING, DAMAGED = 0, 2, 3, 4, 5
@@ -21,10 +23,26 @@ EXIT_CODES: Final = (
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help, and that of its commands, leaves lines to copy as they are."""
+    """A parser whose help, and that of its commands, leaves lines to copy as they are.
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    What a command takes may be said by a function (``"package.module:add_to"``) that is imported when the command is
+    chosen: what it needs takes seconds to import, and the help of all others need not wait.
+    """
+
+    def __init__(self, *arguments: Any, added_by: str | None = None, **options: Any) -> None:
         super().__init__(*arguments, **{"formatter_class": _Help, **options})
+        self._added_by = added_by
+
+    def parse_known_args(self, *arguments: Any, **options: Any) -> Any:  # the overloads of argparse say no more
+        """Parse as argparse does, by what the command takes."""
+        self.complete()
+        return super().parse_known_args(*arguments, **options)
+
+    def complete(self) -> None:
+        """Add what the command takes, if it waits to be added."""
+        if self._added_by is not None:
+            added_by, self._added_by = self._added_by, None
+            resolve_name(added_by)(self)
 
 
 class _Help(argparse.HelpFormatter):

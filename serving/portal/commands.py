@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING, Final
 
 from features.typography import LANGUAGES
 from serving import settings
-from serving.portal.keys import Members, SealedMember
+from serving.commands import Altered, Invalid, NotThere, add_trust, taught
+from serving.portal.keys import Members, SealedMember, UnusableMembers
 from serving.portal.record import Record
 from serving.portal.second_factor import enrolment
 from serving.portal.shelf import AlreadySubmitted, Shelf
+from serving.refusals import Refused
 from training.committee import (
     ROLES,
     START,
+    AlteredLedger,
     Ballot,
     Decision,
+    InvalidKey,
     Ledger,
     Motion,
+    RefusedDecision,
     Role,
     Roll,
     Rules,
@@ -50,17 +55,15 @@ DEMONSTRATION_MEMBERS: Final[tuple[tuple[str, str, tuple[Role, ...]], ...]] = (
 )
 
 
-class Unusable(Exception):
-    """Something given to a command that it can do nothing with: what, and what to do."""
-
-
-class NotSignedIn(Exception):
-    """Somebody who gave a wrong name or password."""
-
-
 def add_to(portal: argparse.ArgumentParser) -> None:
     """Add what ``portal`` takes to its parser."""
-    portal.set_defaults(portal=_open)
+    portal.epilog = taught(
+        "python -m serving portal --demonstration demonstrate",
+        "python -m serving portal --demonstration submit demo/cardiovascular/bundle",
+        "python -m serving portal --demonstration",
+    )
+    portal.set_defaults(run=run, portal=_open)
+    add_trust(portal)
     portal.add_argument("--ledger", type=Path, default=Path("committee/ledger.jsonl"), help="the committee's decisions")
     portal.add_argument(
         "--record", type=Path, help="the committee's deliberations; record.jsonl beside the ledger by default"
@@ -78,34 +81,55 @@ def add_to(portal: argparse.ArgumentParser) -> None:
     )
     commands = portal.add_subparsers(metavar="command")
 
-    def command(name: str, about: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=about, description=about)
-        added.set_defaults(portal=run)
+    def command(
+        name: str, about: str, does: Callable[[argparse.Namespace], None], given: str
+    ) -> argparse.ArgumentParser:
+        example = f"python -m serving portal {name} {given}".rstrip()
+        added = commands.add_parser(name, help=about, description=about, epilog=taught(example))
+        added.set_defaults(portal=does)
         return added
 
-    submit = command("submit", "Submit a bundle to the committee.", _submit)
+    submit = command("submit", "Submit a bundle to the committee.", _submit, "demo/cardiovascular/bundle")
     submit.add_argument("bundle", type=Path, help="folder of the bundle; its card must be final")
-    public = command("transparency", "Write the public page as a file that needs nothing else.", _transparency)
+    about = "Write the public page as a file that needs nothing else."
+    public = command("transparency", about, _transparency, "--into transparence.html")
     public.add_argument("--into", type=Path, required=True, metavar="FILE", help="where the page goes")
     public.add_argument("--language", choices=LANGUAGES, default="fr", help="language of the page (fr)")
-    member = command("member", "Add a member, or give one a new password and key; then declare a roll.", _member)
+    about = "Add a member, or give one a new password and key; then declare a roll."
+    member = command("member", about, _member, 'a.martin --shown "Dr A. Martin" --role doctor --role chair')
     member.add_argument("name", help="by which the member signs in, such as a.martin")
     member.add_argument("--shown", required=True, help="name as it is shown")
     member.add_argument("--role", action="append", required=True, choices=sorted(ROLES), help="may be given twice")
-    roll = command("roll", "Declare the committee: its members and rules, signed with a trusted key.", _declare)
+    about = "Declare the committee: its members and rules, signed with a trusted key."
+    roll = command("roll", about, _declare, '--key root.pem --committee "Comité" --contact comite@exemple.fr')
     roll.add_argument("--key", type=Path, required=True, help="private key (PEM) whose public half is trusted")
     roll.add_argument("--committee", required=True, help="name of the committee")
     roll.add_argument("--contact", required=True, help="where anybody may write to object or ask")
     roll.add_argument(
         "--rules", type=Path, help="TOML file of rules; the defaults are in training/committee/members.py"
     )
-    suspend = command(
-        "suspend", "Suspend a model at once, even when the portal or its record is out of order.", _suspend
-    )
+    about = "Suspend a model at once, even when the portal or its record is out of order."
+    suspend = command("suspend", about, _suspend, 'DIGEST --member a.martin --reasons "Dérive constatée"')
     suspend.add_argument("card", help="digest of the card")
     suspend.add_argument("--member", action="append", required=True, help="a chair, or as many as the rules want")
     suspend.add_argument("--reasons", required=True, help="why, as it will be published")
-    command("demonstrate", "Make a made-up committee, so that the portal can be tried.", _demonstrate)
+    command("demonstrate", "Make a made-up committee, so that the portal can be tried.", _demonstrate, "")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Open the committee's portal, or do one of its commands."""
+    from serving.portal.committee import NoRoll
+
+    try:
+        given.portal(given)
+    except (FileNotFoundError, NoRoll) as absent:
+        raise NotThere(str(absent)) from absent
+    except AlteredLedger as altered:
+        raise Altered(str(altered)) from altered
+    except RefusedDecision as refused:
+        raise Refused(str(refused)) from refused
+    except (InvalidKey, UnusableMembers) as wrong:
+        raise Invalid(str(wrong)) from wrong
 
 
 def _committee(given: argparse.Namespace) -> Committee:
@@ -183,11 +207,11 @@ def _password(of: str) -> str:
 def _member(given: argparse.Namespace) -> None:
     password = _password(f"{given.name}, 12 characters or more")
     if sys.stdin.isatty() and getpass("Once more: ") != password:
-        raise Unusable("the two passwords differ: nothing was changed")
+        raise Invalid("the two passwords differ: nothing was changed")
     try:
         added = SealedMember.new(given.name, given.shown, tuple(dict.fromkeys(given.role)), password)
     except ValueError as error:
-        raise Unusable(f"this is no member: {_short(error)}") from error
+        raise Invalid(f"this is no member: {_short(error)}") from error
     key = added.opened(password)
     assert key is not None, "it was sealed by this password"
     members = Members.load(given.members) if given.members.exists() else Members()
@@ -210,7 +234,7 @@ def _declare(given: argparse.Namespace) -> None:
             declared_at=_now(),
         )
     except ValueError as error:
-        raise Unusable(f"this is no committee: {_short(error)}") from error
+        raise Invalid(f"this is no committee: {_short(error)}") from error
     entry = Ledger(given.ledger).declare(roll, load_private_key(given.key))
     print(f"declared {len(roll.members)} members; head of the ledger: {Ledger(given.ledger).head}")
     print(f"trust the key {entry.key_id} wherever decisions count, and keep its private half off this machine")
@@ -228,7 +252,7 @@ def _suspend(given: argparse.Namespace) -> None:
     for name in dict.fromkeys(given.member):
         opened = members.open(name, _password(name))
         if opened is None:
-            raise NotSignedIn(f"wrong name or password: {name}. Nothing was changed")
+            raise Refused(f"wrong name or password: {name}. Nothing was changed")
         keys[name] = opened[1]
     now = _now()
     try:
@@ -240,7 +264,7 @@ def _suspend(given: argparse.Namespace) -> None:
             demonstration=roll.demonstration,
         )
     except ValueError as error:
-        raise Unusable(f"this cannot be suspended: {_short(error)}") from error
+        raise Invalid(f"this cannot be suspended: {_short(error)}") from error
     decision = Decision(
         **{name: getattr(motion, name) for name in Motion.model_fields},
         decided_at=now,

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 import features
+import serving.__main__
 import training.__main__
 from features.__main__ import _parser, main
 from features.build import feature_set
-from features.commands import DAMAGED, INVALID, MISSING, OK, USAGE
+from features.commands import DAMAGED, INVALID, MISSING, OK, USAGE, Parser
 from features.privacy import pseudonym
 from features.records import Records
 
@@ -156,11 +157,12 @@ def test_difficulties_of_a_population_are_switched_on_the_command_line(tmp_path)
     assert len(made) == 3
 
 
-PARSERS = {"features": _parser(), "training": training.__main__._parser()}
+PARSERS = {"features": _parser(), "training": training.__main__._parser(), "serving": serving.__main__.parser()}
 
 
-def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+def parsers(parser: Parser) -> Iterator[Parser]:
     """Yield a parser and those of its commands."""
+    parser.complete()
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

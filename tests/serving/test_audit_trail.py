@@ -256,8 +256,16 @@ def test_the_command_line_verifies(tmp_path, capsys):
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:3]))
     assert main(arguments) == 0
     assert main([*arguments, "--head", head]) == 6
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["as_it_was_written"], told["lines"], told["faults"]) == (True, 3, [])
     file.write_text(file.read_text().replace("software-a", "software-b"))
     assert main(arguments) == 6
     assert f"{file.name}, line 1 was altered" in capsys.readouterr().err
+    assert main([*arguments, "--json"]) == 6
+    told = json.loads(capsys.readouterr().out)
+    assert told["as_it_was_written"] is False
+    assert f"{file.name}, line 1 was altered" in told["faults"][0]
     assert main(["audit", "verify", "--data", str(tmp_path), "--audit-key", str(tmp_path / "key")]) == 4
     assert main(["audit", "verify", "--data", str(data), "--audit-key", str(tmp_path / "nowhere")]) == 4

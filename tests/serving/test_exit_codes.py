@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-import serving.__main__ as command_line
 from features.records import Records
 from serving import settings
 from serving.__main__ import ALTERED, INTERRUPTED, INVALID, MISSING, REFUSED, USAGE, main
@@ -73,6 +72,25 @@ def test_each_cause_has_its_code(
         assert (capsys.readouterr().err == "") is (code == 0), arguments
 
 
+def test_scripts_read_what_the_gate_says(bundle: Path, trusted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["verify", "--bundle", str(bundle), "--trusted-keys", str(trusted), "--json"]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    card = json.loads((bundle / "card.json").read_bytes())
+    assert told["may_be_served"] is True
+    assert told["card"] == {"version": card["identity"]["version"], "digest": card["digest"]}
+    assert told["decision"]["verdict"] == "approved"
+    golden = bundle / "model" / "golden.json"
+    golden.write_bytes(golden.read_bytes() + b" ")
+    assert main(asked) == REFUSED
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {
+        "may_be_served": False,
+        "code": "model_altered",
+        "why": printed.err.strip().removeprefix("refused [model_altered]: "),
+    }
+
+
 @pytest.mark.slow
 def test_a_list_says_what_is_wrong_with_the_store(
     bundle: Path, store: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -104,6 +122,6 @@ def test_whoever_interrupts_is_told_so(
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "run_verify", interrupted)
+    monkeypatch.setattr("serving.commands.approval.run_verify", interrupted)
     assert main(["verify", "--bundle", str(bundle)]) == INTERRUPTED
     assert capsys.readouterr().err == "interrupted\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -23,7 +25,8 @@ from features.records import Records
 from features.store import compute
 from features.synthetic import Difficulties, synthesise
 from serving import monitoring, settings
-from serving.__main__ import main
+from serving.__main__ import REFUSED, main
+from serving.contract import now
 from serving.monitoring import monitor
 from tests.serving import bundles
 from training.artefact import Artefact, save
@@ -194,6 +197,30 @@ def test_people_who_are_eligible_are_those_counted_by_hand(bundle_of: dict[int, 
     found = next(each for each in report.findings if (each.kind, each.name) == ("abstention", "any"))
     assert found.now == pytest.approx(unmeasured / eligible)
     assert isinstance(made, Reference)
+
+
+def test_a_model_that_the_committee_s_own_ledger_suspends_is_not_monitored(
+    stores: dict[tuple[str, int], Path],
+    bundle_of: dict[int, Path],
+    committee: Ed25519PrivateKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By its copy in the bundle it may be used."""
+    monkeypatch.setenv(settings.LEDGER, "")
+    elsewhere = tmp_path / "committee"
+    elsewhere.mkdir()
+    shutil.copy(bundle_of[1] / "card.json", elsewhere)
+    shutil.copy(bundle_of[1] / "ledger.jsonl", elsewhere)
+    bundles.decide(elsewhere, committee, "suspended", decided_at=now().replace(microsecond=0) - timedelta(hours=1))
+    given = ["monitor", "--bundle", str(bundle_of[1]), "--store", str(stores["steady", 1]), "--into", str(tmp_path)]
+    given += ["--from", "2021-06-28", "--to", "2021-07-05"]
+    assert main([*given, "--ledger", str(elsewhere / "ledger.jsonl")]) == REFUSED
+    assert "refused [suspended]" in capsys.readouterr().err
+    assert os.environ[settings.LEDGER] == str(elsewhere / "ledger.jsonl")
+    assert main(given) == REFUSED, "the setting alone does as well"
+    assert not (tmp_path / "monitoring.json").exists()
 
 
 @pytest.mark.parametrize(
