@@ -19,7 +19,7 @@ def test_mlflow_run_goes_from_records_to_an_answer(tmp_path):
     environment |= {"PATH": path, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
     command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager=local", "--experiment-name", "vigie"]
     done = subprocess.run(
-        [*command, "-P", "patients=4000", "-P", f"folder={tmp_path}/demo"],
+        [*command, "-P", "patients=1500", "-P", f"folder={tmp_path}/demo"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

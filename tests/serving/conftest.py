@@ -201,6 +201,13 @@ def production(open_production: Callable[..., Production]) -> Production:
 
 
 @pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load models here and not in another process: `test_trial` is about that."""
+    for place in ("serving.desk", "serving.trial"):
+        monkeypatch.setattr(f"{place}.tried", lambda model: None)
+
+
+@pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Let nothing reach out; the list holds what tried to."""
     tried: list[object] = []

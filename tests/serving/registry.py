@@ -8,25 +8,25 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
+
+import mlflow
 
 from tests.conftest import REPOSITORY
 from tests.serving import live
-
-REGISTER = """
-import sys
-from pathlib import Path
-import mlflow
+from tests.serving.forked import command, forked
 from training import tracking
 from training.card import ModelCard
 from training.studies import STUDIES
-artifacts, approved, *bundles = sys.argv[1:]
-mlflow.set_experiment(experiment_id=mlflow.create_experiment("test", artifact_location=artifacts))
-for each in bundles:
-    study, bundle = each.split("=", 1)
-    card = ModelCard.from_json((Path(bundle) / "card.json").read_bytes())
-    with mlflow.start_run() as run:
-        tracking.register(STUDIES[study], run.info.run_id, card, Path(bundle), approved=approved == "approved")
-"""
+
+
+def register(artifacts: Path, approved: bool, bundles: tuple[tuple[str, Path], ...]) -> None:
+    """Register bundles of studies as training does."""
+    mlflow.set_experiment(experiment_id=mlflow.create_experiment("test", artifact_location=str(artifacts)))
+    for study, bundle in bundles:
+        card = ModelCard.from_json((bundle / "card.json").read_bytes())
+        with mlflow.start_run() as run:
+            tracking.register(STUDIES[study], run.info.run_id, card, bundle, approved=approved)
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class Registry:
 
     def register(self, *bundles: tuple[str, Path], approved: bool) -> None:
         """Register bundles of studies, a version each, with the alias or without."""
-        named = [f"{study}={bundle}" for study, bundle in bundles]
-        done = self._run("-c", REGISTER, str(self.artifacts), "approved" if approved else "open", *named)
+        done = forked(register, self.artifacts, approved, bundles, environment=self.settings)
         assert done.returncode == 0, done.stderr
 
     def alias(self, study: str = "cardiovascular") -> int | None:
@@ -61,10 +60,14 @@ class Registry:
             found = database.execute(asked, (f"vigie-{study}",)).fetchone()
         return None if found is None else int(found[0])
 
-    def serving(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of `python -m serving`."""
-        return self._run("-m", "serving", command, "--trusted-keys", str(self.trusted), *arguments)
+    def serving(self, name: str, *arguments: str) -> CompletedProcess[str]:
+        """Do what a command of `python -m serving` does."""
+        return forked(command, *self._given(name, arguments), environment=self.settings)
 
-    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        ran = [sys.executable, *command]
+    def program(self, name: str, *arguments: str) -> CompletedProcess[str]:
+        """Run a command of `python -m serving` as it is run."""
+        ran = [sys.executable, "-m", "serving", *self._given(name, arguments)]
         return subprocess.run(ran, capture_output=True, text=True, env=self.settings, cwd=REPOSITORY, check=False)
+
+    def _given(self, name: str, arguments: tuple[str, ...]) -> list[str]:
+        return [name, "--trusted-keys", str(self.trusted), *arguments]

@@ -35,6 +35,7 @@ def bundle(tmp_path: Path, models: Callable[[str], Path], committee: Ed25519Priv
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untried")
 def test_each_cause_has_its_code(
     bundle: Path, trusted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +93,7 @@ def test_scripts_read_what_the_gate_says(bundle: Path, trusted: Path, capsys: py
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("untried")
 def test_a_list_says_what_is_wrong_with_the_store(
     bundle: Path, store: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

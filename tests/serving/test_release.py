@@ -39,7 +39,7 @@ def test_the_approved_version_travels_from_the_registry_to_a_served_bento(
     assert "[key_untrusted]" in refused.stderr
     assert not (registry.home / "models" / "vigie-cardiovascular").exists()
 
-    released = registry.serving("release", *STUDY)
+    released = registry.program("release", *STUDY)
     assert released.returncode == 0, released.stderr
     assert "cardiovascular: version 1\nreleased vigie:" in released.stdout
 

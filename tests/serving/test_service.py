@@ -23,6 +23,7 @@ from serving.openapi import EXAMPLES, request_of
 from serving.settings import BUNDLE, DEVELOPMENT, TRUSTED_KEYS
 from tests.conftest import REPOSITORY
 from tests.serving import files, live
+from tests.serving.forked import command, forked
 
 pytestmark = pytest.mark.slow
 
@@ -327,9 +328,9 @@ def test_a_refused_bundle_never_becomes_ready_and_says_why(tmp_path, committee, 
         assert "NOT READY [model_altered] model/ has the digest" in refused.log.read_text()
 
 
-def run(*arguments: str, settings: dict[str, str], given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "serving", *arguments]
-    return subprocess.run(command, input=given, capture_output=True, env=settings, cwd=REPOSITORY, check=False)
+def run(*arguments: str, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    ran = [sys.executable, "-m", "serving", *arguments]
+    return subprocess.run(ran, capture_output=True, text=True, env=settings, cwd=REPOSITORY, check=False)
 
 
 def test_the_command_line_answers_and_fails_by_cause(released, trusted, tmp_path):
@@ -338,35 +339,31 @@ def test_the_command_line_answers_and_fails_by_cause(released, trusted, tmp_path
     answered = run("score", *bundle, "--json", settings=settings)
     assert answered.returncode == 0
     assert json.loads(answered.stdout)["kind"] == "risk"
-    read = run("score", *bundle, settings=settings)
-    assert read.returncode == 0
-    assert b"%" in read.stdout
-    abstained = run(
-        "score",
-        *bundle,
-        "--json",
-        "--request",
-        "-",
-        settings=settings,
-        given=json.dumps(EXAMPLES["abstention"]["value"]).encode(),
-    )
-    assert json.loads(abstained.stdout)["kind"] == "abstention"
     assert run("verify", *bundle, settings=settings).returncode == 0
-
-    refused = run("serve", "--bundle", str(released), "--demonstration", settings=settings)
-    assert refused.returncode == 5
-    assert b"[key_untrusted]" in refused.stderr
-    missing = run("verify", "--bundle", str(tmp_path / "nowhere"), "--demonstration", settings=settings)
-    assert missing.returncode == 4
-    assert run("score", *bundle, "--request", str(tmp_path / "nothing.json"), settings=settings).returncode == 4
-    assert run("serve", "--demonstration", settings=settings).returncode == 4
-    invalid = run("score", *bundle, "--request", "-", settings=settings, given=b'{"records": [{"system": "X"}]}')
-    assert invalid.returncode == 3
-    assert b"records.0.system: expected one of" in invalid.stderr
     assert run("unknown", settings=settings).returncode == 2
-    for outcome in (refused, missing, invalid):
-        assert b"Traceback" not in outcome.stderr
     helped = run("--help", settings=settings)
     assert helped.returncode == 0
-    for command in (b"verify", b"release", b"serve", b"score", b"exit codes"):
-        assert command in helped.stdout
+    for name in ("verify", "release", "serve", "score", "exit codes"):
+        assert name in helped.stdout
+
+    def do(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return forked(command, *arguments, environment=settings, given=given)
+
+    read = do("score", *bundle)
+    assert read.returncode == 0
+    assert "%" in read.stdout
+    abstained = do("score", *bundle, "--json", "--request", "-", given=json.dumps(EXAMPLES["abstention"]["value"]))
+    assert json.loads(abstained.stdout)["kind"] == "abstention"
+
+    refused = do("serve", "--bundle", str(released), "--demonstration")
+    assert refused.returncode == 5
+    assert "[key_untrusted]" in refused.stderr
+    missing = do("verify", "--bundle", str(tmp_path / "nowhere"), "--demonstration")
+    assert missing.returncode == 4
+    assert do("score", *bundle, "--request", str(tmp_path / "nothing.json")).returncode == 4
+    assert do("serve", "--demonstration").returncode == 4
+    invalid = do("score", *bundle, "--request", "-", given='{"records": [{"system": "X"}]}')
+    assert invalid.returncode == 3
+    assert "records.0.system: expected one of" in invalid.stderr
+    for outcome in (refused, missing, invalid):
+        assert "Traceback" not in outcome.stderr

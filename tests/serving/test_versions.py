@@ -33,7 +33,7 @@ def test_versions_are_released_side_by_side_and_taken_back(
     mine = [("cardiovascular", bundle) for bundle in (first, suspended, third)]
     registry.register(*mine, ("screening-colorectal", other), approved=True)
 
-    listed = registry.serving("versions", "--study", "cardiovascular")
+    listed = registry.program("versions", "--study", "cardiovascular")
     assert listed.returncode == 0, listed.stderr
     lines = [line.split() for line in listed.stdout.splitlines()]
     assert [line[0] for line in lines] == ["3", "2", "1"]
