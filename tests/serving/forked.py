@@ -22,7 +22,7 @@ WITHIN = 300.0
 
 
 def command(*arguments: str) -> int:
-    """Do what ``python -m serving`` does, loading models here and not in another process: `test_trial` is about that."""
+    """Do what ``python -m serving`` does, but load models here, not in another process: `test_trial` is about that."""
     trial.tried = desk.tried = lambda model: None  # type: ignore[assignment]
     return main(arguments)
 
