@@ -4,9 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from serving.__main__ import main
 from serving.openapi import EXAMPLES
 from serving.settings import TRUSTED_KEYS
+
+pytestmark = pytest.mark.usefixtures("untried")
 
 
 def test_an_answer_is_told_in_a_few_lines(bundle: Path, trusted: Path, tmp_path: Path, capsys, monkeypatch):
