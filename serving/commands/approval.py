@@ -12,7 +12,6 @@ from features.commands import print_json
 from serving import settings
 from serving.commands import NotThere, add_ledger, add_trust, admitted_by_gate, bentoml_home, ledger_of, taught
 from serving.refusals import Refused
-from training.titles import title_in
 
 if TYPE_CHECKING:
     from serving.release import Version
@@ -90,7 +89,7 @@ def run_verify(given: argparse.Namespace) -> None:
             {
                 "may_be_served": True,
                 "study": admitted.artefact.study,
-                "model": {"title": title, "digest": admitted.model_digest},
+                "model": {"title": title.model_dump(), "digest": admitted.model_digest},
                 "card": {"version": version, "digest": admitted.card_digest},
                 "decision": decision.model_dump(mode="json", include={"verdict", "valid_until"}),
                 "demonstration": admitted.demonstration,
@@ -98,7 +97,7 @@ def run_verify(given: argparse.Namespace) -> None:
         )
         return
     print(f"{given.bundle}: may be served")
-    print(f"  study    {admitted.artefact.study}, {title_in(title, 'en')}")
+    print(f"  study    {admitted.artefact.study}, {title.en}")
     print(f"  model    {admitted.model_digest}")
     print(f"  card     {admitted.card_digest}, version {version}")
     print(f"  decision {decision.verdict}, valid until {decision.valid_until}")
