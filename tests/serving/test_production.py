@@ -108,7 +108,8 @@ def batches(deployment: Deployment) -> int:
 def told_to_stop(deployment: Deployment, server: live.Server) -> None:
     """Tell a server to stop while it answers, and see that it answers all the same and then is gone."""
     answers: list[int] = []
-    body = json.dumps({"requests": [SCORE] * 100})
+    long = {**SCORE, "records": SCORE["records"] * 3}  # so that the first is still under way when the last begins
+    body = json.dumps({"requests": [long] * 100})
     with server.client() as client:
         headers = bearer(client) | {"content-type": "application/json"}
 
