@@ -81,6 +81,7 @@ def test_scripts_read_what_the_gate_says(bundle: Path, trusted: Path, capsys: py
     assert told["may_be_served"] is True
     assert told["card"] == {"version": card["identity"]["version"], "digest": card["digest"]}
     assert told["decision"]["verdict"] == "approved"
+    assert set(told["model"]["title"]) == {"fr", "en"}
     golden = bundle / "model" / "golden.json"
     golden.write_bytes(golden.read_bytes() + b" ")
     assert main(asked) == REFUSED
