@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, get_args
 
@@ -144,14 +143,14 @@ def test_the_future_moves_no_feature(scene, more):
     """What happened, became known or was taken back at as_of or later moves no feature, on either engine."""
     wanted, history = scene
     codes = [r.code for r in history] or ["PRACTICE:consultation"]
-    more = [replace(r, code=codes[i % len(codes)]) for i, r in enumerate(more)]
+    more = [r._replace(code=codes[i % len(codes)]) for i, r in enumerate(more)]
     later = [
-        replace(r, known_at=max(r.known_at, AS_OF + timedelta(days=i % 2)), retracted_at=None)
+        r._replace(known_at=max(r.known_at, AS_OF + timedelta(days=i % 2)), retracted_at=None)
         if i % 2
         else Record(AS_OF + timedelta(days=i), AS_OF + timedelta(days=i + 1), r.code, r.value)
         for i, r in enumerate(more)
     ]
-    taken_back = [r if r.retracted_at else replace(r, retracted_at=max(r.known_at, AS_OF)) for r in history]
+    taken_back = [r if r.retracted_at else r._replace(retracted_at=max(r.known_at, AS_OF)) for r in history]
     row = [("ada", AS_OF)]
     before = bits(by_patient(wanted, history, AS_OF))
     for after in (taken_back, history + later, later + history):
@@ -164,7 +163,7 @@ def test_only_what_was_known_matters(scene):
     """A history cut down to what could be known at the time, by hand, gives the same features."""
     wanted, history = scene
     known = [
-        replace(r, retracted_at=None)
+        r._replace(retracted_at=None)
         for r in history
         if max(r.happened_at, r.known_at) < AS_OF and not (r.retracted_at and r.retracted_at < AS_OF)
     ]
@@ -214,7 +213,7 @@ def test_stale_is_not_recent(scene):
             continue
         start = AS_OF - timedelta(microseconds=leaf.within + getattr(leaf, "lasting", 0))
         last = max((r.happened_at for r in history), default=start)
-        stale = [replace(r, happened_at=r.happened_at - (last - start) - timedelta(microseconds=1)) for r in history]
+        stale = [r._replace(happened_at=r.happened_at - (last - start) - timedelta(microseconds=1)) for r in history]
         assert bits(by_patient([Expression(leaf)], stale, AS_OF)) == bits(by_patient([Expression(leaf)], [], AS_OF))
 
 
@@ -311,7 +310,7 @@ def test_there_is_one_zero():
     history = measured(AS_OF - timedelta(days=1))
     for expression in (largest(nought, 0.0), largest(0.0, nought), smallest(nought, 0.0), smallest(0.0, nought)):
         assert bits([both(expression, history, AS_OF)]) == bits([0.0])
-    assert bits([both(latest(SYSTOLIC_BP), [replace(history[0], value=-0.0)], AS_OF)]) == bits([0.0])
+    assert bits([both(latest(SYSTOLIC_BP), [history[0]._replace(value=-0.0)], AS_OF)]) == bits([0.0])
 
 
 def test_leaves_alike_but_for_their_concept_do_not_mix():
