@@ -29,7 +29,7 @@ from features.outcome import FollowUp
 from features.privacy import shown
 from features.records import AlteredRecords, Records, Shard, to_microseconds
 from serving import settings
-from serving.commands import Altered, add_ledger, add_trust, ledger_of, taught
+from serving.commands import ALTERED, INVALID, MISSING, USAGE, Altered, add_ledger, add_trust, ledger_of, taught
 from serving.contract import now
 from serving.gate import Admitted, admit
 from serving.scoring import Frames, probabilities
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
 
 REFERENCE: Final = "monitoring.json"
 PAGE: Final = "monitoring.html"
-USAGE: Final = 2
-INVALID: Final = 3
-MISSING: Final = 4
-ALTERED: Final = 6
 ALERT: Final = 10
 EXIT_CODES: Final = (
     f"exit codes: 0 no alert · {USAGE} wrong usage · {INVALID} not this model's reference · {MISSING} something is not "

@@ -24,7 +24,7 @@ from features.privacy import scan
 from features.records import Records
 from features.store import compute
 from features.synthetic import Difficulties, synthesise
-from serving import monitoring, settings
+from serving import commands, monitoring, settings
 from serving.__main__ import REFUSED, main
 from serving.contract import now
 from serving.monitoring import monitor
@@ -226,10 +226,10 @@ def test_a_model_that_the_committee_s_own_ledger_suspends_is_not_monitored(
 @pytest.mark.parametrize(
     ("change", "code", "words"),
     [
-        ({"--store": "nowhere"}, monitoring.MISSING, "holds no records"),
-        ({"--feedback": "nowhere"}, monitoring.MISSING, "no file of entries"),
-        ({"--to": "2021-01-01"}, monitoring.USAGE, "is not before"),
-        ({"--to": "2031-01-01"}, monitoring.USAGE, "knows nothing after"),
+        ({"--store": "nowhere"}, commands.MISSING, "holds no records"),
+        ({"--feedback": "nowhere"}, commands.MISSING, "no file of entries"),
+        ({"--to": "2021-01-01"}, commands.USAGE, "is not before"),
+        ({"--to": "2031-01-01"}, commands.USAGE, "knows nothing after"),
     ],
 )
 def test_what_is_not_there_or_cannot_be_is_said(
