@@ -106,7 +106,7 @@ def measure(asked: Asked, seconds: float, into: Measured) -> None:
     into.rates.append(answered / came["seconds"])
     into.work.append(1000 * worked / max(answered, 1))
     into.milliseconds += came["milliseconds"]
-    into.faults.update({**came["wrong"], **came["refused"], "lost": came["lost"]})
+    into.faults.update({**came["wrong"], **came["refused"], **came["lost"]})
     into.memory.append(asked.server.megabytes())
 
 

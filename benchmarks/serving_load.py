@@ -27,6 +27,8 @@ RETRY: Final = re.compile(rb"\r\nretry-after: *\d", re.IGNORECASE)
 DECLARED: Final = (429, 503)
 #: Seconds after which an answer that did not come is lost.
 PATIENCE: Final = 15.0
+#: Seconds after which an idle connection is not used again, as a proxy has it; the server keeps it for longer.
+KEPT: Final = 60.0
 #: Most connections at once where the pace is given.
 MOST: Final = 400
 
@@ -68,9 +70,10 @@ class Came:
         From each request to its answer, of those that were answered with 200.
     refused
         Answers that are declared refusals, by status.
-    wrong, lost, late
-        Other answers, by what they are; requests that were never answered; and such as never began for want of a
-        connection.
+    wrong, lost
+        Other answers, by what they are; and requests that were never answered, by why not.
+    late
+        Requests that never began for want of a connection.
     work
         Processor's time of who asked.
     """
@@ -79,7 +82,7 @@ class Came:
     milliseconds: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
     late: int = 0
     work: float = 0.0
 
@@ -91,8 +94,11 @@ class _Client:
         self._port = port
         self.socket: socket.socket | None = None
         self.expected, self.began, self.got = re.compile(b""), 0.0, b""
+        self.heard = 0.0
 
     def ask(self, request: bytes, expected: re.Pattern[bytes]) -> None:
+        if self.socket is not None and time.perf_counter() - self.heard > KEPT:
+            self.close()
         if self.socket is None:
             self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -106,6 +112,7 @@ class _Client:
         if not some:
             raise ConnectionError
         self.got += some
+        self.heard = time.perf_counter()
         head, end, body = self.got.partition(b"\r\n\r\n")
         length = LENGTH.search(head)
         return self.got if end and len(body) >= (int(length[1]) if length else 0) else None
@@ -165,17 +172,17 @@ class _Asking:
             client.ask(request, expected)
             assert client.socket is not None
             self.waiting.register(client.socket, selectors.EVENT_READ, client)
-        except OSError:
-            self.lose(client)
+        except OSError as error:
+            self.lose(client, type(error).__name__)
 
     def hear(self, client: _Client) -> bool:
         """Take what has come, and return whether nothing more is awaited."""
         assert client.socket is not None
         try:
             answer = client.hear()
-        except OSError:
+        except OSError as error:
             self.waiting.unregister(client.socket)
-            self.lose(client)
+            self.lose(client, type(error).__name__)
             return True
         if answer is None:
             return False
@@ -194,8 +201,8 @@ class _Asking:
         self.idle.append(client)
         return True
 
-    def lose(self, client: _Client) -> None:
-        self.came.lost += 1
+    def lose(self, client: _Client, why: str) -> None:
+        self.came.lost[why] += 1
         client.close()
         self.idle.append(client)
 
@@ -204,7 +211,7 @@ class _Asking:
         for key in list(self.waiting.get_map().values()):
             if key.data.began < before:
                 self.waiting.unregister(key.fileobj)
-                self.lose(key.data)
+                self.lose(key.data, f"nothing within {PATIENCE:g} s")
 
 
 def main() -> None:

@@ -477,6 +477,8 @@ def _by_shard(records: Records, index: pd.DataFrame) -> tuple[list[Request], npt
     """Return the distinct rows of an index by shard, sorted, and the place of each row of the index among them."""
     if lacking := [name for name in ROW.names if name not in index.columns]:
         raise ValueError(f"the index has no column {' and no column '.join(lacking)}: give each row both")
+    if twice := [name for name in ROW.names if index.columns.tolist().count(name) > 1]:
+        raise ValueError(f"the index has several columns {' and '.join(twice)}: keep the one that is meant of each")
     faults = []
     if incomplete := int(index[ROW.names].isna().any(axis=1).sum()):
         faults.append(f"{incomplete} rows of the index have no patient or no as_of: complete or drop them")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+import jiter
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -392,11 +393,20 @@ def judge(body: bytes, model: type[Asked]) -> Asked:
 def parsed(body: bytes) -> Any:
     """Return the value of a JSON text that can be understood in one way only; raise `Stopped` for any other."""
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_twins, parse_constant=_no_number)
-    except Stopped:
-        raise
+        return jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+    except ValueError:
+        raise _why_not(body) from None
+
+
+def _why_not(body: bytes) -> Stopped:
+    """Return the refusal of a text that is no JSON, or can be understood in several ways."""
+    try:
+        json.loads(body.decode("utf-8"), object_pairs_hook=_without_twins, parse_constant=_no_number)
+    except Stopped as stopped:
+        return stopped
     except (ValueError, RecursionError):
-        raise malformed() from None
+        pass
+    return malformed()
 
 
 def malformed() -> Stopped:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import Final
 
 from features.build import ENGINES
 from features.commands import steps
@@ -37,6 +38,10 @@ from serving.openapi import EXAMPLES
 from serving.outreach import Models, Wanted, write_list
 from serving.plain import plain
 from serving.refusals import Refused
+
+#: Seconds that a connection may be idle: longer than proxies keep one (nginx: 60), so that it is the client that closes
+#: it, and no request is lost on a connection that is being closed.
+KEPT_OPEN: Final = "75"
 
 
 def add_serve(serve: argparse.ArgumentParser) -> None:
@@ -137,8 +142,8 @@ def run_serve(given: argparse.Namespace) -> None:
         print(access.LOUD, file=sys.stderr)
     studies = ", ".join(dict.fromkeys(admitted.artefact.study for admitted in served))
     print(f"serving {studies} on http://{given.host}:{given.port}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "bentoml", "serve", *target, "--host", given.host, "--port", str(given.port)]
-    os.execv(sys.executable, command)
+    where = ["--host", given.host, "--port", str(given.port), "--timeout-keep-alive", KEPT_OPEN]
+    os.execv(sys.executable, [sys.executable, "-m", "bentoml", "serve", *target, *where])
 
 
 def run_score(given: argparse.Namespace) -> None:

@@ -367,6 +367,8 @@ def test_an_index_that_cannot_be_meant_is_refused(tmp_path, made):
     store, asked = FeatureStore(tmp_path / "store", made), index(*LANDMARKS)
     with pytest.raises(ValueError, match="no column as_of"):
         store.frame(FEATURES, asked[["patient"]])
+    with pytest.raises(ValueError, match=r"several columns as_of: keep the one"):
+        store.frame(FEATURES, pd.concat([asked, asked["as_of"]], axis=1))
     numbered = pd.Series([None, *range(119)], dtype=object)
     with pytest.raises(ValueError, match=r"1 rows .* no patient or no as_of.*; .*time zone.*; 119 .* not text"):
         store.frame(FEATURES, asked.assign(patient=numbered, as_of=asked["as_of"].dt.tz_localize("Europe/Paris")))

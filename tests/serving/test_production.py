@@ -79,6 +79,14 @@ def server(deployment: Deployment) -> Iterator[live.Server]:
         yield running
 
 
+def test_an_idle_connection_stays_open_for_the_next_request(server: live.Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for idle in (0.0, 7.0):  # uvicorn's own limit is five seconds
+            time.sleep(idle)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: vigie\r\n\r\n")
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
 def bearer(client: httpx.Client, software: Software = SOFTWARE) -> dict[str, str]:
     answer = client.post("/oauth/token", data=software.form())
     assert answer.status_code == 200, answer.text

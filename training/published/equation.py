@@ -140,10 +140,10 @@ class Number:
         """Return the values as numbers, shape ``(n,)``, and what is wrong with them."""
         numbers, unreadable = read_numbers(values)
         low, high = self.intended or (self.low, self.high)
-        over = operator.gt if self.closed else operator.ge
-        outside = (numbers < low) | over(numbers, high) | np.isnan(numbers)
-        if not outside.any():
+        inside = (numbers >= low) & (numbers <= high if self.closed else numbers < high)
+        if inside.all():
             return numbers, []
+        over = operator.gt if self.closed else operator.ge
         kind: Kind = "outside" if self.authors else "implausible"
         remedy = LEFT_OUT if self.authors else CHECK
         fault = partial(Fault, self.name, kind, bounds=(low, high))
@@ -155,7 +155,7 @@ class Number:
         ]
         if self.intended is not None:
             what = f"outside {low:g} to {high:g} {self.unit}"
-            faults.append(Fault(self.name, "outside", outside, what, LEFT_OUT, (low, high), at_door=False))
+            faults.append(Fault(self.name, "outside", ~inside, what, LEFT_OUT, (low, high), at_door=False))
         return numbers, faults
 
 
