@@ -58,7 +58,8 @@ def _likenesses(sent: pa.Table) -> npt.NDArray[np.uint64]:
     """Return a number for each row that is the same for rows of the same fact, and hardly ever for others."""
     found = np.zeros(len(sent), dtype=np.uint64)
     for name in FACT:
-        found = (found ^ _numbers(sent.column(name))) * MIXER
+        found ^= _numbers(sent.column(name))
+        found *= MIXER
         found ^= found >> np.uint64(32)
     return found
 

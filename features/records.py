@@ -38,6 +38,7 @@ from features.digests import digest
 from features.facts import CODED, FACT, REPEATED, coded, merge
 from features.intake import COLUMNS, SCHEMA, InvalidRecords, Sorted, sort_out
 from features.privacy import Objections
+from features.sorting import order
 
 ORDER: Final = ("patient", "happened_at", "known_at", "value", "code", "retracted_at")
 TAKEN_BACK: Final = "taken-back.parquet"
@@ -121,20 +122,20 @@ class Shard:
         patients, patient = _numbered(table.column("patient"))
         codes, code = _numbered(table.column("code"))
         practices, practice = _numbered(table.column("practice"))
-        numbers = pa.table({"patient": patient, "code": code, "practice": practice})
-        for name in ("happened_at", "known_at", "value", "retracted_at"):
-            numbers = numbers.append_column(name, table.column(name))
-        numbers = numbers.take(pc.sort_indices(numbers, sort_keys=[(name, "ascending") for name in ORDER]))
-        patient = numbers.column("patient").to_numpy()
+        happened, known, retracted = (
+            _microseconds(table, name) for name in ("happened_at", "known_at", "retracted_at")
+        )
+        value = table.column("value").to_numpy().astype(np.float64, copy=False)
+        rows = order(patient, happened, [known, value, code, retracted])
         return cls(
             patients=np.asarray(patients, dtype=object),
-            start=np.searchsorted(patient, np.arange(len(patients) + 1)),
-            happened=_microseconds(numbers, "happened_at"),
-            known=_microseconds(numbers, "known_at"),
-            retracted=_microseconds(numbers, "retracted_at"),
-            value=numbers.column("value").to_numpy().astype(np.float64),
-            code=numbers.column("code").to_numpy(),
-            practice=numbers.column("practice").to_numpy(),
+            start=np.searchsorted(patient[rows], np.arange(len(patients) + 1)),
+            happened=happened[rows],
+            known=known[rows],
+            retracted=retracted[rows],
+            value=value[rows],
+            code=code[rows],
+            practice=practice[rows],
             codes=tuple(codes),
             practices=tuple(practices),
         )

@@ -1,0 +1,67 @@
+"""Putting records in order: fast where they nearly are, because files are written sorted; right however they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+#: Of a first key's 64 bits, those that tell moments of one patient apart.
+BITS: Final = 32
+
+
+def order(
+    patient: npt.NDArray[np.int32], moment: npt.NDArray[np.int64], others: Sequence[npt.NDArray[Any]]
+) -> npt.NDArray[np.int64]:
+    """Return the positions of rows sorted by patient, moment and then each of the others, NaN last: shape ``(n,)``.
+
+    Rows are sorted by one number made of the patient and, roughly, the moment: a stable sort, which takes a tenth of
+    the time where it finds long sorted runs. Those it leaves in a wrong order are sorted by all that is given.
+
+    Parameters
+    ----------
+    patient
+        Numbers of the patients, not negative, shape ``(n,)``.
+    moment
+        Microseconds since 1970, shape ``(n,)``.
+    others
+        What orders rows of one patient and moment, each of shape ``(n,)``.
+    """
+    if len(patient) == 0:
+        return np.empty(0, dtype=np.int64)
+    since = moment.view(np.uint64) - moment.min().view(np.uint64)
+    roughly = since >> np.uint64(max(0, int(since.max()).bit_length() - BITS))
+    key = patient.astype(np.uint64) << np.uint64(BITS) | roughly
+    found = np.argsort(key, kind="stable")
+    key = key[found]
+    is_tied = key[1:] == key[:-1]
+    if not is_tied.any():
+        return found
+    keys = [moment, *others]
+    is_wrong = np.flatnonzero(is_tied & _descends([each[found] for each in keys]))
+    if len(is_wrong):
+        group = np.concatenate([[0], np.cumsum(~is_tied)])
+        doubtful = np.flatnonzero(np.isin(group, group[is_wrong]))
+        rows = found[doubtful]
+        table = pa.table({str(place): each[rows] for place, each in enumerate([patient, *keys])})
+        found[doubtful] = rows[pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.column_names])]
+    return found
+
+
+def _descends(keys: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """Return whether each row but the last comes after the next one, by the first key in which they differ."""
+    descends = np.zeros(len(keys[0]) - 1, dtype=bool)
+    for values in reversed(keys):
+        here, there = values[:-1], values[1:]
+        if values.dtype.kind == "f":
+            nothing = np.isnan(values)
+            after = (here > there) | (nothing[:-1] & ~nothing[1:])
+            same = (here == there) | (nothing[:-1] & nothing[1:])
+        else:
+            after, same = here > there, here == there
+        descends = after | (same & descends)
+    return descends
