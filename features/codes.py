@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -319,3 +319,9 @@ class Concept:
 def measured(concepts: Iterable[Concept], code: str) -> Concept | None:
     """Return the concept that gives this code its unit and plausible range, or None."""
     return next((c for c in concepts if c.unit is not None and c.covers(code)), None)
+
+
+@lru_cache(maxsize=32)
+def measured_by(concepts: tuple[Concept, ...]) -> Callable[[str], Concept | None]:
+    """Return what answers as `measured` does for these concepts; codes repeat, so each is looked up once."""
+    return lru_cache(maxsize=1 << 16)(partial(measured, concepts))

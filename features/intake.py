@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.catalogue.concepts import BIRTH, DEATH, LEFT, REGISTERED, SEX
-from features.codes import CIP13, SNOMED, Concept, InvalidCode, measured, parse_code
+from features.codes import CIP13, SNOMED, Concept, InvalidCode, measured, measured_by, parse_code
 
 SCHEMA: Final = pa.schema(
     [
@@ -229,13 +230,16 @@ def _is_blank(text: str | None) -> bool:
 
 
 def _is_wrong(code: str | None) -> bool:
-    if code is None:
-        return False
+    return code is not None and _written(code) is None
+
+
+@lru_cache(maxsize=1 << 16)
+def _written(code: str) -> str | None:
+    """Return a code as its system writes it, None if it is none; codes repeat, so it is worked out once for each."""
     try:
-        parse_code(code)
+        return str(parse_code(code))
     except InvalidCode:
-        return True
-    return False
+        return None
 
 
 def is_identifying_code(code: str | None) -> bool:
@@ -247,7 +251,7 @@ def is_identifying_code(code: str | None) -> bool:
 def _spelled(table: pa.Table) -> pa.Table:
     """Return the table with each code as its system writes it: ``CIM10:I21.0`` for ``CIM10:I210``."""
     encoded = pc.dictionary_encode(table.column("code")).combine_chunks()
-    codes = pa.array([str(parse_code(code)) for code in encoded.dictionary.to_pylist()], pa.string())
+    codes = pa.array(map(_written, encoded.dictionary.to_pylist()), pa.string())
     return table.set_column(table.column_names.index("code"), "code", codes.take(encoded.indices))
 
 
@@ -260,11 +264,11 @@ def _normalised(table: pa.Table, concepts: Sequence[Concept]) -> tuple[pa.Table,
     value = table.column("value").to_numpy().astype(np.float64).copy()
     new_unit = np.array(units, dtype=object)[unit.indices.to_numpy()] if len(units) else np.empty(0, dtype=object)
     fault = np.full(len(table), "", dtype=object)
-    order = np.argsort(pair, kind="stable")
+    order, concept_of = np.argsort(pair, kind="stable"), measured_by(tuple(concepts))
     distinct, begin, many = np.unique(pair[order], return_index=True, return_counts=True)
     for key, first, n in zip(distinct, begin, many, strict=True):
         rows = order[first : first + n]
-        concept = measured(concepts, codes[key // len(units)])
+        concept = concept_of(codes[key // len(units)])
         if concept is None:
             continue
         rows = rows[~np.isnan(value[rows])]

@@ -7,10 +7,10 @@ that came with the model; an answer is a `Risk` or an `Abstention`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import (
@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from features.codes import SYSTEMS, Concept, InvalidCode, measured
+from features.codes import SYSTEMS, Concept, InvalidCode, measured_by
 from features.intake import believed
 from features.records import History, Record
 from training.values import Bilingual
@@ -380,12 +380,6 @@ class Reading:
     warnings: tuple[Omission, ...]
 
 
-@lru_cache(maxsize=32)
-def _measured_by(concepts: tuple[Concept, ...]) -> Callable[[str], Concept | None]:
-    """Return what finds the concept that measures a code; codes repeat, so it is worked out once for each."""
-    return lru_cache(maxsize=1 << 16)(partial(measured, concepts))
-
-
 WARNINGS: Final[dict[str, tuple[str, str]]] = {
     "unit": (
         "Mesures non utilisées : unité absente ou inconnue pour leur code",
@@ -415,7 +409,7 @@ def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | 
         What ``as_of`` is where the request has none; now by default.
     """
     as_of = request.as_of or moment or now()
-    concept_of = _measured_by(tuple(concepts))
+    concept_of = measured_by(tuple(concepts))
     counts = dict.fromkeys(WARNINGS, 0)
     kept = []
     for given in request.records:
