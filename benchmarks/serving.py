@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -211,10 +212,12 @@ def lists(made: Approved, records: Records, folder: Path) -> str:
     """Return how fast lists of a whole store are written, without reasons and with them."""
     told = []
     for reasons in (False, True):
-        began, worked = time.perf_counter(), time.process_time()
-        listed = write_list(
-            lambda: made.admitted, records, Wanted(DELIVERED_AT, reasons=reasons), folder / "list.parquet"
+        write = partial(
+            write_list, lambda: made.admitted, records, Wanted(DELIVERED_AT, reasons=reasons), folder / "list.parquet"
         )
+        write()  # what is done once is done
+        began, worked = time.perf_counter(), time.process_time()
+        listed = write()
         took, work = time.perf_counter() - began, time.process_time() - worked
         told.append(
             f"  {'with' if reasons else 'without'} reasons: {listed.patients / took:,.0f} patients/s, "

@@ -1,16 +1,17 @@
 """Command line of the features: ``python -m features --help``."""
+# PYTHON_ARGCOMPLETE_OK: `features.commands.offered` answers a shell that asks what may follow.
 
 from __future__ import annotations
 
 import os
 import sys
 
-from features.commands import DAMAGED, INVALID, MISSING, OK, Parser, say, taught
+from features.commands import DAMAGED, INVALID, MISSING, OK, Parser, offered, say, taught
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; `features.commands` says what each means."""
-    options = _parser().parse_args(arguments)
+    options = offered(_parser()).parse_args(arguments)
     from features.check import UnreadableManifest  # not above: --help has been given by now, and need not wait
     from features.records import AlteredRecords
     from features.store import StaleFeatures

@@ -1,4 +1,5 @@
 """``python -m serving``: verify a bundle, release it, serve it, or answer once."""
+# PYTHON_ARGCOMPLETE_OK: `features.commands.offered` answers a shell that asks what may follow.
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from features.commands import Parser
+from features.commands import Parser, chosen, offered
 from serving import settings
 from serving.commands import ALTERED, INTERRUPTED, INVALID, MISSING, REFUSED, USAGE, Altered, Invalid, NotThere, taught
 from serving.refusals import BundleMissing, Refused
@@ -17,12 +18,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "verify": ("Say whether a bundle may be served, and if not why.", "serving.commands.approval:add_verify"),
     "release": ("Take approved models from the MLflow registry to a Bento.", "serving.commands.approval:add_release"),
     "versions": ("List the versions of a study in the MLflow registry.", "serving.commands.approval:add_versions"),
-    "serve": ("Serve the latest Bento, or some bundles, over HTTP.", "serving.commands.answers:add_serve"),
+    "serve": ("Serve the latest Bento, or some bundles, over HTTP.", "serving.commands.options:add_serve"),
     "score": (
         "Answer one request, or list a store's patients, here, without a server.",
-        "serving.commands.answers:add_score",
+        "serving.commands.options:add_score",
     ),
-    "monitor": ("Say whether a model in use still is what was approved.", "serving.monitoring:add_to"),
+    "monitor": ("Say whether a model in use still is what was approved.", "serving.commands.options:add_monitor"),
     "portal": ("Open the committee's portal, or work on what it shows.", "serving.portal.commands:add_to"),
     "feedback": ("Say what clinicians did with cards.", "serving.commands.kept:add_feedback"),
     "audit": ("Check the audit trail.", "serving.commands.kept:add_audit"),
@@ -50,14 +51,14 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    given = parser().parse_args(arguments)
+    given = offered(parser()).parse_args(arguments)
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     if given.trusted_keys is not None:
         os.environ[settings.TRUSTED_KEYS] = str(given.trusted_keys.resolve())
     if given.demonstration:
         os.environ[settings.ALLOW_DEMONSTRATION] = "1"
     try:
-        given.run(given)
+        chosen(given.run)(given)
     except (NotThere, BundleMissing) as absent:
         return _say(MISSING, str(absent))
     except settings.InvalidSetting as wrong:

@@ -29,7 +29,7 @@ from features.outcome import FollowUp
 from features.privacy import shown
 from features.records import AlteredRecords, Records, Shard, to_microseconds
 from serving import settings
-from serving.commands import ALTERED, INVALID, MISSING, USAGE, Altered, add_ledger, add_trust, ledger_of, taught
+from serving.commands import ALERT, INVALID, MISSING, USAGE, Altered, ledger_of
 from serving.contract import now
 from serving.gate import Admitted, admit
 from serving.scoring import Frames, probabilities
@@ -42,11 +42,6 @@ if TYPE_CHECKING:
 
 REFERENCE: Final = "monitoring.json"
 PAGE: Final = "monitoring.html"
-ALERT: Final = 10
-EXIT_CODES: Final = (
-    f"exit codes: 0 no alert · {USAGE} wrong usage · {INVALID} not this model's reference · {MISSING} something is not "
-    f"there · 5 refused by the gate · {ALTERED} history altered · {ALERT} an alert"
-)
 EVERY: Final = {"week": timedelta(days=7), "month": timedelta(days=28)}
 LATELY: Final = timedelta(days=28)
 """What was measured within it is compared with the year before."""
@@ -67,25 +62,6 @@ class Unusable(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments to its parser."""
-    parser.epilog = taught(
-        "python -m serving monitor --bundle bundle --store records --from 2025-11-24 --to 2025-12-01 --into watched",
-        codes=EXIT_CODES,
-    )
-    add_trust(parser)
-    parser.add_argument("--bundle", type=Path, required=True, metavar="FOLDER", help="the released bundle")
-    parser.add_argument("--store", type=Path, required=True, metavar="FOLDER", help="records of the people it serves")
-    for name, text in (("from", "the window begins after this day"), ("to", "and ends with this one")):
-        parser.add_argument(f"--{name}", dest=f"{name}_day", type=_day, required=True, metavar="DATE", help=text)
-    parser.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where page and history are kept")
-    parser.add_argument("--every", choices=list(EVERY), default="week", help="how often people are looked at (week)")
-    parser.add_argument("--feedback", type=Path, metavar="FILE", help="what clinicians did with cards")
-    parser.add_argument("--audit", type=Path, metavar="FILE", help="a file of the audit trail, or its folder")
-    add_ledger(parser)
-    parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> None:
@@ -402,10 +378,3 @@ def _reference(bundle: Path) -> Reference:
         return Reference.from_json(path.read_text(encoding="utf-8"))
     except ValueError as fault:
         raise Unusable(INVALID, f"{REFERENCE}: {fault}") from fault
-
-
-def _day(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m-%d")
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2026-01-31") from fault

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ EXIT_CODES: Final = (
     f"exit codes: {OK} done, {USAGE} usage, {INVALID} invalid input, {MISSING} a store or file missing or there "
     f"already, {DAMAGED} a damaged store"
 )
+#: Where work can run (`features.build.ENGINES`).
+ENGINES: Final = ("spark", "threads")
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,17 +35,26 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, added_by: str | None = None, **options: Any) -> None:
         super().__init__(*arguments, **{"formatter_class": _Help, **options})
         self._added_by = added_by
+        self._commands: Any = None
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """Let commands be added, as argparse does."""
+        self._commands = super().add_subparsers(**options)
+        return self._commands
 
     def parse_known_args(self, *arguments: Any, **options: Any) -> Any:  # the overloads of argparse say no more
         """Parse as argparse does, by what the command takes."""
         self.complete()
         return super().parse_known_args(*arguments, **options)
 
-    def complete(self) -> None:
-        """Add what the command takes, if it waits to be added."""
+    def complete(self, words: Collection[str] = ()) -> None:
+        """Add what the command takes, if it waits to be added, and what those of its commands take that are named."""
         if self._added_by is not None:
             added_by, self._added_by = self._added_by, None
             resolve_name(added_by)(self)
+        if self._commands is not None:
+            for name in self._commands.choices.keys() & set(words):
+                self._commands.choices[name].complete(words)
 
 
 class _Help(argparse.HelpFormatter):
@@ -51,6 +63,24 @@ class _Help(argparse.HelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text
         return "\n".join(line if line.startswith(" ") else fill(line, width, indent) for line in text.splitlines())
+
+
+def offered(parser: Parser) -> Parser:
+    """Return a parser; where a shell asks what may follow what was typed, answer that instead and leave.
+
+    Shells ask with a variable set (https://kislyuk.github.io/argcomplete), once they were told to.
+    """
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        parser.complete(os.environ.get("COMP_LINE", "").split())
+        argcomplete.autocomplete(parser)
+    return parser
+
+
+def chosen(command: Callable[[Any], Any] | str) -> Callable[[Any], Any]:
+    """Return what a command does; it is named where it takes seconds to import."""
+    return resolve_name(command) if isinstance(command, str) else command
 
 
 def taught(*examples: str, codes: str = EXIT_CODES) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from features.build import ENGINES, build, describe, feature_set, feature_sets
-from features.commands import OK, USAGE, moment, print_json, say, steps, taught
+from features.build import build, describe, feature_set, feature_sets
+from features.commands import ENGINES, OK, USAGE, moment, print_json, say, steps, taught
 from features.records import Records
 
 
@@ -29,7 +29,7 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--index", type=Path, metavar="FILE", help="Parquet file of rows instead: patient, as_of")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="Parquet file to write")
-    parser.add_argument("--engine", choices=sorted(ENGINES), default="threads", help="where it runs")
+    parser.add_argument("--engine", choices=ENGINES, default="threads", help="where it runs")
     parser.set_defaults(command=_build)
 
 

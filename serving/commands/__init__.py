@@ -18,6 +18,7 @@ INVALID: Final = 3
 MISSING: Final = 4
 REFUSED: Final = 5
 ALTERED: Final = 6
+ALERT: Final = 10
 INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     f"exit codes: 0 done · {USAGE} wrong usage · {INVALID} invalid request or file · {MISSING} something is not there "

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
+from datetime import datetime, time
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +21,9 @@ from serving.commands import (
     Altered,
     Invalid,
     NotThere,
-    add_ledger,
-    add_trust,
     admitted_by_gate,
     bentoml_home,
     ledger_of,
-    taught,
     there,
 )
 from serving.contract import ScoreRequest, now
@@ -42,73 +39,6 @@ from serving.refusals import Refused
 #: Seconds that a connection may be idle: longer than proxies keep one (nginx: 60), so that it is the client that closes
 #: it, and no request is lost on a connection that is being closed.
 KEPT_OPEN: Final = "75"
-
-
-def add_serve(serve: argparse.ArgumentParser) -> None:
-    """Add the options of ``serve``."""
-    serve.epilog = taught(
-        "python -m serving serve --bundle demo/cardiovascular/bundle --demonstration",
-        "python -m serving serve --ledger committee/ledger.jsonl --development",
-    )
-    add_trust(serve)
-    serve.add_argument(
-        "--bundle",
-        type=Path,
-        action="append",
-        metavar="FOLDER",
-        help=f"serve this bundle and not the latest Bento, several times for several; {settings.BUNDLES} by default",
-    )
-    serve.add_argument(
-        "--shadow",
-        type=Path,
-        action="append",
-        metavar="FOLDER",
-        help="bundle of a candidate, scored beside the approved model of its study and shown to nobody",
-    )
-    add_ledger(serve, ", asked before every answer")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=int, default=3000, help="port to listen on (3000)")
-    serve.add_argument(
-        "--development",
-        action="store_true",
-        help="let anybody ask, and say so in every answer; a demonstration does so unless clients are named",
-    )
-    serve.set_defaults(run=run_serve)
-
-
-def add_score(score: argparse.ArgumentParser) -> None:
-    """Add the options of ``score``."""
-    score.epilog = taught(
-        "python -m serving score --bundle demo/cardiovascular/bundle --demonstration",
-        "python -m serving score --bundle bundle --request request.json --json",
-        "python -m serving score --bundle bundle --store records --out list.parquet --capacity 50",
-    )
-    add_trust(score)
-    score.add_argument(
-        "--bundle",
-        type=Path,
-        action="append",
-        metavar="FOLDER",
-        help="a bundle; the latest Bento's if none",
-    )
-    score.add_argument("--study", help="whose model answers, where there are several")
-    score.add_argument(
-        "--request",
-        type=Path,
-        metavar="FILE",
-        help="JSON as for POST /score (- for standard input); an example if left out",
-    )
-    score.add_argument("--json", action="store_true", help="the whole answer, as POST /score gives it")
-    score.add_argument("--store", type=Path, metavar="FOLDER", help="list the patients of this store of records")
-    score.add_argument("--out", type=Path, metavar="FILE", help="Parquet file of the list, in order of outreach")
-    score.add_argument("--as-of", type=date.fromisoformat, metavar="DATE", help="day of the list (0 h UTC); today")
-    score.add_argument("--practice", help="list the patients of this practice only")
-    score.add_argument("--capacity", type=int, metavar="N", help="list N people of each practice at most")
-    score.add_argument("--reasons", action="store_true", help="with the reasons of each")
-    score.add_argument("--engine", choices=sorted(ENGINES), default="threads", help="where a list is made (threads)")
-    score.add_argument("--objections", type=Path, metavar="FILE", help="pseudonyms to leave out, one a line")
-    add_ledger(score)
-    score.set_defaults(run=run_score)
 
 
 def run_serve(given: argparse.Namespace) -> None:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import argparse
 
 from features.commands import print_json
-from training.commands import OK, taught
+from training.commands import OK
 from training.studies import STUDIES, Study
 
 
-def add_studies(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``studies``."""
-    parser.description = "List the studies: whom each is about, what it predicts, and by which models."
-    parser.epilog = taught("python -m training studies", "python -m training studies --json")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.set_defaults(command=_studies)
-
-
-def _studies(options: argparse.Namespace) -> int:
+def studies(options: argparse.Namespace) -> int:
+    """Print the studies and return the exit code."""
     if options.json:
         print_json([_stated(study) for study in STUDIES.values()])
         return OK

@@ -14,68 +14,13 @@ from features.engines import Progress
 from features.records import Records
 from features.sources.cohorts import framingham
 from features.synthetic import synthesise
-from training.commands import OK, USAGE, taught
+from training.commands import OK, USAGE
 from training.console import Steps
 from training.studies import FRAMINGHAM, STUDIES, Study
 
 
-def add_train(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``train``."""
-    _add_study(parser, "train")
-    parser.add_argument("--demonstration", action="store_true", help="approve the card with the demonstration key")
-    parser.add_argument(
-        "--contact",
-        help="where whoever reads the card may write to those who answer for it; asked for unless --demonstration",
-    )
-    parser.set_defaults(command=_train)
-
-
-def add_compare(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``compare``."""
-    _add_study(parser, "compare")
-    parser.set_defaults(command=_compare)
-
-
-def add_validate(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``validate``."""
-    _add_study(parser, "validate")
-    parser.epilog = taught(
-        "python -m training validate --model score2 --model logistic_regression --patients 1500 --resamples 5"
-    )
-    parser.add_argument(
-        "--model", action="append", required=True, help="name of a model; several times for several models"
-    )
-    parser.set_defaults(command=_compare)
-
-
-def _folder(text: str) -> Path | None:
-    """Return a folder; None for an empty text, which is how ``mlflow run`` says that there is none."""
-    return Path(text) if text else None
-
-
-def _add_study(parser: argparse.ArgumentParser, name: str) -> None:
-    """Add what says about which study, and of which records."""
-    parser.epilog = taught(
-        f"python -m training {name} --patients 1500 --resamples 5",
-        f"python -m training {name} --study screening-breast --store records --reference CSE-2026-014",
-    )
-    parser.add_argument("--study", choices=list(STUDIES), default="cardiovascular", help="default: cardiovascular")
-    parser.add_argument(
-        "--store", type=_folder, help="records, as `python -m features ingest` leaves them; see --patients"
-    )
-    parser.add_argument("--path", default="", help=f"{FRAMINGHAM.name}: the CSV file of the teaching set")
-    parser.add_argument(
-        "--patients", type=float, default=20_000, help="without --store: patients to synthesise (default: 20,000)"
-    )
-    parser.add_argument(
-        "--reference", help="what the committee filed its opinion on this use of the data under; asked for with --store"
-    )
-    parser.add_argument("--seed", type=float, default=0, help="decides population, models, splits and bootstrap")
-    parser.add_argument("--resamples", type=int, default=200, help="bootstrap replicates (default: 200)")
-    parser.add_argument("--folder", type=Path, default=Path("demo"), help="where records, features and results go")
-
-
-def _train(options: argparse.Namespace) -> int:
+def train(options: argparse.Namespace) -> int:
+    """Run a study to its card and return the exit code."""
     if not options.demonstration and not options.contact:
         print("a card names whom to write to about the model: give --contact", file=sys.stderr)
         return USAGE
@@ -103,7 +48,8 @@ def _train(options: argparse.Namespace) -> int:
     return OK
 
 
-def _compare(options: argparse.Namespace) -> int:
+def compare(options: argparse.Namespace) -> int:
+    """Judge models of a study on one page and return the exit code."""
     only = getattr(options, "model", [])
     names = [model.name for model in STUDIES[options.study].models(0)]
     if unknown := [name for name in only if name not in names]:
