@@ -13,6 +13,7 @@ from features.typography import LANGUAGES, NARROW, Language
 from tests.training.comparisons import evidence
 from training.comparison import comparison_page
 from training.comparison.rendering import comparison_environment
+from training.measures import MEASURES
 from training.models import Recalibrated, RiskModel, logistic_regression
 from training.published.comparators import pooled_cohort, prevent, score2
 from training.studies import CARDIOVASCULAR
@@ -50,6 +51,33 @@ def test_it_says_what_the_evidence_says(found: Evidence) -> None:
         assert comparison.reclassification is not None
     assert "Who changes category" in english
     assert "15 % du plus grand possible" in french.replace(NARROW, " ")
+
+
+@pytest.mark.parametrize("like", ["ppv", "ici"])
+def test_a_measure_is_in_the_tables_once_it_is_registered(
+    found: Evidence, like: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = dataclasses.replace(MEASURES[like], name="new", label_fr="Nouvelle mesure", label_en="New measure")
+    monkeypatch.setitem(MEASURES, new.name, new)
+    tree = json.loads(found.to_json())
+    for model in tree["models"]:
+        model["estimates"] += [each | {"measure": "new"} for each in model["estimates"] if each["measure"] == like]
+    html = comparison_page(tree, STUDY).split('<div class="page" lang="en">')[1]
+    cells = re.compile(r'<td class="number" data-name="([^"]+)">(.*?)</td>')
+    shown = [(name, value) for name, value in cells.findall(html) if name in (new.label_en, MEASURES[like].label_en)]
+    old, fresh = (
+        [value for name, value in shown if name == label] for label in (MEASURES[like].label_en, new.label_en)
+    )
+    assert old == fresh != []
+    assert any("%" in value for value in fresh)
+
+
+def test_a_difference_is_better_in_the_direction_of_its_measure() -> None:
+    is_better = comparison_environment("en").filters["is_better"]
+    assert is_better(0.01, "auc")
+    assert not is_better(-0.01, "auc")
+    assert is_better(-0.01, "brier")
+    assert not is_better(0.01, "brier")
 
 
 def test_a_lead_is_called_real_only_when_its_interval_leaves_zero_out(found: Evidence) -> None:

@@ -62,6 +62,7 @@ CALIBRATION: Final = Measure(
     needs_times=False,
     function=calibration_at_threshold,
     at_once=True,
+    decimals=2,
 )
 FALSE_POSITIVES: Final = Measure(
     "false_positive_rate",
@@ -74,6 +75,7 @@ FALSE_POSITIVES: Final = Measure(
     needs_times=False,
     function=false_positive_rate,
     at_once=True,
+    percent=True,
 )
 GAIN: Final = Measure(
     "net_benefit_difference",

@@ -11,7 +11,7 @@ from typing import Final
 from features.privacy import SMALLEST_COUNT
 from features.typography import LANGUAGES, Language, decimal, percent
 from training.card.suppression import SMALL
-from training.measures import MEASURES
+from training.measures import MEASURES, Measure
 from training.values import Bilingual
 
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
@@ -19,39 +19,29 @@ TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 CROSS: Final = " × "
 """Between the names of attributes or groups that are crossed."""
 
-PERCENT: Final = frozenset(
-    {
-        "observed",
-        "predicted",
-        "flagged",
-        "sensitivity",
-        "specificity",
-        "false_positive_rate",
-        "ppv",
-        "ici",
-        "e50",
-        "e90",
-    }
-)
-ONE_DECIMAL: Final = frozenset({"interventions_avoided", "event_rate"})
-TWO_DECIMALS: Final = frozenset(
-    {"observed_expected", "calibration_at_threshold", "calibration_intercept", "calibration_slope", "lost"}
-)
+RECORDED: Final = {"event_rate": 1, "lost": 2}
+"""Decimals of what an audit counts in a group beside the measures."""
+
+
+def known_measure(name: str) -> Measure | None:
+    """Return a measure of evidence or of an audit; None where it is not one any more."""
+    from training.audit.measures import AUDITED  # what scores reads cards too, and has no use for an audit
+
+    return MEASURES.get(name) or AUDITED.get(name)
 
 
 def label_of_measure(name: str) -> Bilingual:
-    """Return the label of a measure of evidence or of an audit, or its name where it is not one any more."""
-    from training.audit.measures import AUDITED  # what scores reads cards too, and has no use for an audit
-
-    known = MEASURES.get(name) or AUDITED.get(name)
+    """Return the label of a measure, or its name where it is not one any more."""
+    known = known_measure(name)
     return Bilingual(fr=known.label_fr, en=known.label_en) if known else Bilingual.same(name)
 
 
 def number(value: float | None, measure: str, language: Language, *, signed: bool = False) -> str:
-    """Return the value of a measure as a reader expects it: a percentage, or two or three decimals."""
-    if measure in PERCENT:
+    """Return the value of a measure as a reader expects it: a percentage, or so many decimals."""
+    known = known_measure(measure)
+    if known and known.percent:
         return percent(value, language, signed=signed)
-    places = 1 if measure in ONE_DECIMAL else 2 if measure in TWO_DECIMALS else 3
+    places = known.decimals if known else RECORDED.get(measure, 3)
     return decimal(value, places, language, signed=signed)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from training.measures import MEASURES
+
 Tree = Mapping[str, Any]
 
-HEADLINES: Final = ("auc", "uno_c", "observed_expected", "calibration_slope", "ici", "ipa")
-"""Measures of the first table."""
 COLOURS: Final = 6
 """Models the style tells apart by colour; the seventh has the first's again, and its name beside it as all have."""
 
@@ -33,7 +33,12 @@ class Page:
     @property
     def headlines(self) -> Sequence[str]:
         """Return the measures of the first table."""
-        return HEADLINES
+        return [each.name for each in MEASURES.values() if each.brief and not each.at_threshold]
+
+    @property
+    def at_thresholds(self) -> Sequence[str]:
+        """Return the measures of the table of thresholds."""
+        return [each.name for each in MEASURES.values() if each.brief and each.at_threshold]
 
     @property
     def models(self) -> list[Tree]:

@@ -15,14 +15,14 @@ from features.ticks import ticks
 from features.typography import LANGUAGES, Language, decimal, percent, typeset
 from training.card.documents import Document, tree_of
 from training.card.suppression import gate
-from training.card.writing import TEMPLATES, count, label_of_measure, number
+from training.card.writing import TEMPLATES, count, known_measure, label_of_measure, number
 from training.comparison.page import Page
 from training.studies import Study
 from training.values import Bilingual
 
 TITLE: Final = Bilingual(fr="Comparaison des modèles", en="Comparison of models")
-DECIMALS: Final = {"interventions_avoided": 1, "brier": 4, "net_benefit": 4}
-"""Where the card's own three would say too much, or nothing of a difference."""
+DECIMALS: Final = {"brier": 4, "net_benefit": 4}
+"""Where the card's own three would say nothing of a difference."""
 BRACKETS: Final = re.compile(r"\s*\([^()]*\)")
 """What a title says besides, for which a page of many models has no room."""
 FOLD: Final = re.compile(r"(\w+) fold (\d+) of (\d+)")
@@ -100,6 +100,10 @@ def comparison_environment(language: Language) -> Environment:
             return decimal(value, DECIMALS[measure], language, signed=signed)
         return number(value, measure, language, signed=signed)
 
+    def is_better(difference: float, measure: str) -> bool:
+        known = known_measure(measure)
+        return difference < 0 if known and known.better == "lower" else difference > 0
+
     def held_out(splits: dict[str, Any]) -> str:
         return in_language(HELD_OUT.get(str(splits.get("by")), Bilingual(fr="Dans le temps", en="Over time")))
 
@@ -111,6 +115,7 @@ def comparison_environment(language: Language) -> Environment:
         "percent": lambda value, digits=1: percent(value, language, digits),
         "decimal": lambda value, digits=2: decimal(value, digits, language),
         "count": lambda value: count(value, language),
+        "is_better": is_better,
         "label": lambda measure: in_language(label_of_measure(measure)),
         "fold": fold,
         "held_out": held_out,

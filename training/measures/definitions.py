@@ -48,7 +48,7 @@ def uno_c(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     return concordance(risk[order], outcome.followup[order], weights[..., order])
 
 
-@measure("observed", "Risque observé", "Observed risk", better=None, at_once=True)
+@measure("observed", "Risque observé", "Observed risk", better=None, at_once=True, percent=True, brief=False)
 def observed(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the Aalen–Johansen risk at the horizon, which is the weighted mean of known events.
 
@@ -64,6 +64,8 @@ def observed(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats
     better=None,
     needs_outcome=False,
     at_once=True,
+    percent=True,
+    brief=False,
 )
 def predicted(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the mean predicted risk of everybody, the censored included."""
@@ -77,6 +79,7 @@ def predicted(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Float
     better="target",
     target=1.0,
     at_once=True,
+    decimals=2,
 )
 def observed_expected(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the Aalen–Johansen risk over the mean predicted risk.
@@ -93,6 +96,8 @@ def observed_expected(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) 
     better="target",
     target=0.0,
     at_once=True,
+    decimals=2,
+    brief=False,
 )
 def calibration_intercept(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the intercept of a weighted logistic regression with logit(risk) as offset.
@@ -104,7 +109,15 @@ def calibration_intercept(risk: Floats, outcome: OutcomeAtHorizon, weights: Floa
     return logistic(np.ones((1, len(risk))), offset, outcome)[..., 0]
 
 
-@measure("calibration_slope", "Pente de calibration", "Calibration slope", better="target", target=1.0, at_once=True)
+@measure(
+    "calibration_slope",
+    "Pente de calibration",
+    "Calibration slope",
+    better="target",
+    target=1.0,
+    at_once=True,
+    decimals=2,
+)
 def calibration_slope(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the slope of a weighted logistic regression on logit(risk).
 
@@ -121,6 +134,7 @@ def calibration_slope(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) 
     better="lower",
     target=0.0,
     at_once=True,
+    percent=True,
 )
 def ici(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the mean distance between predicted risk and the smooth curve of observed risk.
@@ -139,6 +153,8 @@ def ici(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     better="lower",
     target=0.0,
     at_once=True,
+    percent=True,
+    brief=False,
 )
 def e50(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the median of the distances that `ici` averages."""
@@ -152,13 +168,15 @@ def e50(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     better="lower",
     target=0.0,
     at_once=True,
+    percent=True,
+    brief=False,
 )
 def e90(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the 90th percentile of the distances that `ici` averages."""
     return calibration_distances(risk, outcome, weights)[..., 2]
 
 
-@measure("brier", "Score de Brier", "Brier score", better="lower", target=0.0, at_once=True)
+@measure("brier", "Score de Brier", "Brier score", better="lower", target=0.0, at_once=True, brief=False)
 def brier(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats) -> Floats:
     """Return the mean squared error at the horizon.
 
@@ -196,6 +214,7 @@ def net_benefit(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, thresh
     "Net benefit of treating all",
     at_threshold=True,
     at_once=True,
+    brief=False,
 )
 def net_benefit_all(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the net benefit of flagging everybody: observed − (1 − observed) × odds of the threshold."""
@@ -208,6 +227,7 @@ def net_benefit_all(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, th
     "Interventions avoided per 100",
     at_threshold=True,
     at_once=True,
+    decimals=1,
 )
 def interventions_avoided(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return how many fewer people in 100 are treated than if all were, for the same number of events missed or not.
@@ -226,25 +246,34 @@ def interventions_avoided(risk: Floats, outcome: OutcomeAtHorizon, weights: Floa
     at_threshold=True,
     needs_outcome=False,
     at_once=True,
+    percent=True,
 )
 def flagged(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion of people at or above the threshold."""
     return dot(weights, risk >= threshold) / total(weights)
 
 
-@measure("sensitivity", "Sensibilité", "Sensitivity", target=1.0, at_threshold=True, at_once=True)
+@measure("sensitivity", "Sensibilité", "Sensitivity", target=1.0, at_threshold=True, at_once=True, percent=True)
 def sensitivity(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion flagged among those who have the event by the horizon."""
     return dot(outcome.event, risk >= threshold) / total(outcome.event)
 
 
-@measure("specificity", "Spécificité", "Specificity", target=1.0, at_threshold=True, at_once=True)
+@measure("specificity", "Spécificité", "Specificity", target=1.0, at_threshold=True, at_once=True, percent=True)
 def specificity(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the proportion not flagged among those who do not have the event by the horizon."""
     return dot(outcome.event_free, risk < threshold) / total(outcome.event_free)
 
 
-@measure("ppv", "Valeur prédictive positive", "Positive predictive value", target=1.0, at_threshold=True, at_once=True)
+@measure(
+    "ppv",
+    "Valeur prédictive positive",
+    "Positive predictive value",
+    target=1.0,
+    at_threshold=True,
+    at_once=True,
+    percent=True,
+)
 def ppv(risk: Floats, outcome: OutcomeAtHorizon, weights: Floats, threshold: float) -> Floats:
     """Return the risk observed among the flagged; NaN when nobody is."""
     true, false = (dot(group, risk >= threshold) for group in (outcome.event, outcome.event_free))

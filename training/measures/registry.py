@@ -35,6 +35,12 @@ class Measure:
     at_once
         Whether the function takes many replicates at once: outcome and weights have then one row each, and so has
         what it returns.
+    percent
+        Whether readers see it as a percentage.
+    decimals
+        How many they see where it is none.
+    brief
+        Whether the short tables of a comparison have it too, and not only full lists.
     """
 
     name: str
@@ -47,6 +53,9 @@ class Measure:
     needs_times: bool
     function: Callable[..., Any]
     at_once: bool = False
+    percent: bool = False
+    decimals: int = 3
+    brief: bool = True
 
 
 MEASURES: Final[dict[str, Measure]] = {}
@@ -64,12 +73,17 @@ def measure(
     needs_outcome: bool = True,
     needs_times: bool = False,
     at_once: bool = False,
+    percent: bool = False,
+    decimals: int = 3,
+    brief: bool = True,
 ) -> Callable[[Function], Function]:
     """Register a function as a measure.
 
     Parameters
     ----------
-    name, label_fr, label_en, target, better, at_threshold, needs_outcome, needs_times, at_once
+    name, label_fr, label_en, target, better
+        See `Measure`.
+    at_threshold, needs_outcome, needs_times, at_once, percent, decimals, brief
         See `Measure`.
 
     Raises
@@ -84,7 +98,8 @@ def measure(
 
     def register(function: Function) -> Function:
         MEASURES[name] = Measure(
-            name, label_fr, label_en, better, target, at_threshold, needs_outcome, needs_times, function, at_once
+            *(name, label_fr, label_en, better, target, at_threshold, needs_outcome, needs_times, function, at_once),
+            *(percent, decimals, brief),
         )
         return function
 
