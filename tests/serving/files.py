@@ -32,11 +32,13 @@ def quantity(value: float, unit: str) -> Resource:
     return {"valueQuantity": {"value": value, "unit": unit, "system": UCUM, "code": unit}}
 
 
-def pressure(identity: str, at: str, systolic: float, diastolic: float = 85) -> Resource:
+def pressure(identity: str, at: str, systolic: float) -> Resource:
+    """A panel of which one component is read; the other, the mean pressure, is no concept of the catalogue's."""
+
     def component(code: str, value: float) -> Resource:
         return {"code": {"coding": [{"system": LOINC, "code": code}]}, **quantity(value, "mm[Hg]")}
 
-    components = [component("8480-6", systolic), component("8462-4", diastolic)]
+    components = [component("8480-6", systolic), component("8478-0", 105)]
     return observation(identity, "85354-9", at, component=components)
 
 

@@ -32,7 +32,8 @@ def features(n: int, seed: int = 0) -> pd.DataFrame:
     X["non_hdl"] = X["total_cholesterol"] - X["hdl"]
     X["systolic_mean"] = X["systolic"] + random.normal(0, 5, n)
     X.loc[random.random(n) < 0.2, ["hdl", "non_hdl", "bmi"]] = np.nan
-    return X[list(CARDIOVASCULAR)]
+    others = {name: random.normal(size=n) for name in CARDIOVASCULAR if name not in X}
+    return X.assign(**others)[list(CARDIOVASCULAR)]
 
 
 def hazards(X: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
