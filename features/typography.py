@@ -47,9 +47,9 @@ UNITS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def typeset(text: str, language: Language) -> str:
-    """Return a text with the typography of its language: in French, no-break spaces and curly apostrophes."""
+    """Return a text with the typography of its language: curly apostrophes and, in French, no-break spaces."""
     if language != "fr":
-        return text
+        return re.sub(r"(?<=\w)'(?=\w)", "’", text)
     text = text.replace("'", "’")
     text = re.sub(r" (?=[;!?%»])|(?<=«) |(?<=\d) (?=\d{3}(?!\d))", NARROW, text)
     return text.replace(" :", COLON["fr"])

@@ -326,7 +326,7 @@ def test_numbers_are_written_as_each_language_writes_them() -> None:
 
 def test_french_is_typeset() -> None:
     assert typeset("Quoi ? « 10 000 » : l'autre", "fr") == "Quoi\u202f? «\u202f10\u202f000\u202f»\u00a0: l’autre"
-    assert typeset("What? 10,000: that's it", "en") == "What? 10,000: that's it"
+    assert typeset("What? 10,000: that's it", "en") == "What? 10,000: that’s it"
 
 
 # --- The page ---------------------------------------------------------------------------------------------
