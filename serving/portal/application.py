@@ -309,8 +309,7 @@ async def _alive(_: Request) -> Response:
 
 async def _not_here(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    said = request.path_params.get("language")
-    language: Language = "en" if said == "en" else "fr"
+    language: Language = "en" if request.url.path.startswith("/en/") else "fr"  # no door, no parameters
     page = render(
         "trouble.html.j2",
         language,
@@ -361,7 +360,7 @@ def _ask_password(visit: Visit, fault: Bilingual | None = None, status: int = 20
         status,
         fault=fault,
         name=visit.form.get("name", "")[:40],
-        second_factor=not visit.portal.committee.standing().roll.demonstration,
+        demonstration=visit.portal.committee.standing().roll.demonstration,
     )
     _set_cookie(page, visit.portal, VISITOR, asked.cookie)
     if wait:

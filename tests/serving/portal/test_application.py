@@ -177,10 +177,12 @@ def test_old_and_early_codes_are_wrong(client: Browser) -> None:
     assert sign_in(client, "doctor", code=early).status_code == 403
 
 
-def test_a_demonstration_asks_for_no_code(tmp_path: Path) -> None:
+def test_a_demonstration_says_so_and_asks_for_no_code(tmp_path: Path) -> None:
     made = Sitting.open(tmp_path / "demonstration", demonstration=True)
     with browser(Portal(made.committee, made.members)) as client:
-        assert 'name="code"' not in client.get("/fr/sign-in").text
+        page = client.get("/fr/sign-in").text
+        assert 'name="code"' not in page
+        assert "comité fictif" in page
         assert sign_in(client, "doctor", code="").status_code == 303
 
 
@@ -383,6 +385,11 @@ def test_no_page_may_run_a_script_or_be_framed(client: Browser, card: str) -> No
 def test_what_is_not_there_is_not_found(client: Browser, path: str) -> None:
     sign_in(client, "doctor")
     assert client.get(path).status_code == 404
+
+
+def test_what_is_not_there_is_not_found_in_the_language_of_its_address(client: Browser) -> None:
+    assert '<html lang="en">' in client.get("/en/nowhere").text
+    assert '<html lang="fr">' in client.get("/fr/nowhere").text
 
 
 def test_the_card_is_the_one_that_was_signed_for(client: Browser, sitting: Sitting, card: str) -> None:
