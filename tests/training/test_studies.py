@@ -56,6 +56,13 @@ def test_a_study_whose_features_differ_from_what_is_read_is_refused() -> None:
         dataclasses.replace(CARDIOVASCULAR, read=other)
 
 
+def test_groups_of_a_condition_are_yes_and_no() -> None:
+    groups = CARDIOVASCULAR.groups(
+        pd.DataFrame({"solidarity_cover": [1.0, np.nan, 0.0], "age_band": [44.0, 79.9, 39.0]})
+    )
+    assert groups.fillna("missing").to_numpy().T.tolist() == [["yes", "missing", "no"], ["40–49", "70–79", "missing"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("study", SYNTHETIC, ids=lambda study: study.name)
 def test_a_study_runs_from_records_to_evidence(study: Study, records: Records) -> None:

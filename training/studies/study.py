@@ -130,11 +130,17 @@ class Study:
     def groups(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the audit's groups from the values of `sensitive`: text labels, missing where unknown."""
         return pd.DataFrame(
-            {name: _labels(column, self.bands.get(str(name))) for name, column in frame.items()}, index=frame.index
+            {
+                name: _labels(column, self.bands.get(str(name)), self.sensitive[str(name)].is_condition)
+                for name, column in frame.items()
+            },
+            index=frame.index,
         )
 
 
-def _labels(column: pd.Series[Any], bounds: tuple[float, ...] | None) -> pd.Series[Any]:
+def _labels(column: pd.Series[Any], bounds: tuple[float, ...] | None, is_condition: bool) -> pd.Series[Any]:
+    if is_condition:
+        return column.map({0: "no", 1: "yes"}).astype(object)
     if bounds is not None:
         names = [f"{low:g}–{high - 1:g}" for low, high in itertools.pairwise(bounds)]
         return pd.cut(column, list(bounds), right=False, labels=names).astype(object)
