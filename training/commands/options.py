@@ -22,7 +22,12 @@ STUDIES: Final = (
 
 def add_train(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``train``."""
-    _add_study(parser, "train")
+    _add_study(
+        parser,
+        "python -m training train --patients 1500 --resamples 5 --demonstration",
+        "python -m training train --study screening-breast --store records --reference CSE-2026-014 "
+        "--contact cse@example.org",
+    )
     parser.add_argument("--demonstration", action="store_true", help="approve the card with the demonstration key")
     parser.add_argument(
         "--contact",
@@ -33,15 +38,18 @@ def add_train(parser: argparse.ArgumentParser) -> None:
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``compare``."""
-    _add_study(parser, "compare")
+    _add_study(
+        parser,
+        "python -m training compare --patients 1500 --resamples 5",
+        "python -m training compare --study screening-breast --store records --reference CSE-2026-014",
+    )
     parser.set_defaults(command="training.commands.study:compare")
 
 
 def add_validate(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``validate``."""
-    _add_study(parser, "validate")
-    parser.epilog = taught(
-        "python -m training validate --model score2 --model logistic_regression --patients 1500 --resamples 5"
+    _add_study(
+        parser, "python -m training validate --model score2 --model logistic_regression --patients 1500 --resamples 5"
     )
     parser.add_argument(
         "--model", action="append", required=True, help="name of a model; several times for several models"
@@ -54,12 +62,9 @@ def _folder(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _add_study(parser: argparse.ArgumentParser, name: str) -> None:
+def _add_study(parser: argparse.ArgumentParser, *examples: str) -> None:
     """Add what says about which study, and of which records."""
-    parser.epilog = taught(
-        f"python -m training {name} --patients 1500 --resamples 5",
-        f"python -m training {name} --study screening-breast --store records --reference CSE-2026-014",
-    )
+    parser.epilog = taught(*examples)
     parser.add_argument("--study", choices=STUDIES, default="cardiovascular", help="default: cardiovascular")
     parser.add_argument(
         "--store", type=_folder, help="records, as `python -m features ingest` leaves them; see --patients"
