@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from training.card import AuthoredFields, SignOff
-from training.statements.common import not_applicable
+from training.statements import common
 from training.values import Bilingual
 
 
@@ -131,12 +131,7 @@ def _statement(
             "millisecondes.",
             en="Training and validation: a few minutes on two processor cores. An answer: a few milliseconds.",
         ),
-        legal_basis=not_applicable(
-            "Données synthétiques : aucune personne n’est concernée. Un usage réel demande une base légale et l’avis "
-            "préalable du comité scientifique et éthique.",
-            "Synthetic data: nobody is concerned. Real use needs a legal basis and the prior opinion of the scientific and "
-            "ethics committee.",
-        ),
+        legal_basis=common.LEGAL_BASIS,
         patient_information=Bilingual(
             fr=f"Votre cabinet peut s’aider d’un calcul fait à partir de votre dossier pour vous proposer plus tôt son aide pour "
             f"le dépistage {fr}. Ce calcul ne décide de rien et n’ôte à personne l’invitation. Vous pouvez demander à voir les "
@@ -146,20 +141,10 @@ def _statement(
             "calculation decides nothing and takes nobody’s invitation away. You may ask to see the data used and the result, "
             "and you may object, without any consequence for your care (art.\u00a0L.\u00a04001-3 of the French public-health code).",
         ),
-        funding=not_applicable("Aucun financement dédié.", "No dedicated funding."),
-        conflicts_of_interest=Bilingual(fr="Aucun lien d’intérêts déclaré.", en="No conflict of interest declared."),
-        involvement=not_applicable(
-            "Démonstration sur données synthétiques : ni patients ni médecins n’ont encore été associés ; c’est requis avant "
-            "toute étude réelle.",
-            "Demonstration on synthetic data: neither patients nor practitioners have been involved yet; this is required "
-            "before any real study.",
-        ),
-        openness=Bilingual(
-            fr="Code ouvert (Apache-2.0) ; données synthétiques reproductibles par leur graine ; définitions de l’étude dans "
-            "training/studies/.",
-            en="Open code (Apache-2.0); synthetic data reproducible from their seed; the study’s definitions are in "
-            "training/studies/.",
-        ),
+        funding=common.FUNDING,
+        conflicts_of_interest=common.CONFLICTS_OF_INTEREST,
+        involvement=common.INVOLVEMENT,
+        openness=common.OPENNESS,
         references=Bilingual(
             fr=f"{reference} TRIPOD+AI : BMJ 2024;385:e078378.", en=f"{reference} TRIPOD+AI: BMJ 2024;385:e078378."
         ),
