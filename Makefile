@@ -5,6 +5,7 @@ RUN    := $(VENV)/bin/python
 FOLDER ?= demo
 # Files stay whole, because tests of a file share what they make; the longest begin.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+QUICK := --quiet --hypothesis-profile quick -m "not slow and not browser"
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
@@ -67,10 +68,10 @@ test: setup setup-spark setup-site lint ## Everything CI runs, a file of tests a
 	$(RUN) -m pytest $(PARALLEL)
 
 check: setup lint ## All tests that are quick, on all processors: the inner loop
-	$(RUN) -m pytest $(PARALLEL) --quiet -m "not slow and not browser"
+	$(RUN) -m pytest $(PARALLEL) $(QUICK)
 
 coverage: setup ## Which lines and branches no quick test runs
-	$(RUN) -m pytest $(PARALLEL) --quiet -m "not slow and not browser" --cov --cov-report=term:skip-covered
+	$(RUN) -m pytest $(PARALLEL) $(QUICK) --cov --cov-report=term:skip-covered
 
 lint: setup ## ruff and mypy
 	ruff check .

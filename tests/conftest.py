@@ -4,15 +4,25 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is; the same examples every time make a failure worth a look.
 settings.register_profile("vigie", deadline=None, derandomize=True)
+# The inner loop (`make check`) tries a few of them; whatever is pushed is tried on all.
+settings.register_profile("quick", settings.get_profile("vigie"), max_examples=20)
 settings.load_profile("vigie")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def at_most(examples: int, **other: Any) -> settings:
+    """Return the settings of a test that makes so many examples, and no more than others in the inner loop."""
+    if settings.get_current_profile_name() == "quick":
+        examples = min(examples, settings.default.max_examples)
+    return settings(max_examples=examples, **other)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,6 +23,7 @@ from features.intake import SCHEMA
 from features.records import Records
 from features.retention import purge
 from features.synthetic import synthesise
+from tests.conftest import at_most
 
 NIR = "185057800608436"
 
@@ -558,7 +559,7 @@ def test_a_copy_on_a_read_only_disk_can_be_checked(store):
             item.chmod(0o755 if item.is_dir() else 0o644)
 
 
-@settings(max_examples=40)
+@at_most(40)
 @given(st.data())
 def test_a_changed_byte_of_a_data_file_is_always_found(sound, data):
     name = data.draw(st.sampled_from([n for entry in manifest(sound)["deliveries"] for n in entry["files"]]))
@@ -595,7 +596,7 @@ def test_bytes_that_are_vouched_for_never_break_the_check(sound, data):
         (sound / Records.MANIFEST).write_bytes(before)
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(st.data())
 def test_a_changed_byte_of_the_manifest_is_found_or_changes_no_fact(sound, facts, data):
     kept = (sound / Records.MANIFEST).read_bytes()

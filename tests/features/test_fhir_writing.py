@@ -12,7 +12,7 @@ import duckdb
 import fhirkit
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 
 from features.__main__ import main
 from features.catalogue.concepts import CONCEPTS
@@ -26,6 +26,7 @@ from features.sources.fhir import FHIR, writing
 from features.sources.fhir.writing import write_fhir
 from features.sources.units import unit_of
 from features.synthetic import DELIVERED_AT, synthesise
+from tests.conftest import at_most
 from tests.features.test_omop_writing import (
     CONTACTS,
     END,
@@ -285,7 +286,7 @@ def test_what_is_lost_of_a_population_is_said(population: Records, written: Path
 
 
 @pytest.mark.slow
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@at_most(30, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=odd_facts())
 def test_odd_records_come_back_or_are_said_to_be_lost(
     rows: list[Row], tmp_path_factory: pytest.TempPathFactory

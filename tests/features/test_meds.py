@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from meds import CodeMetadataSchema, DataSchema, DatasetMetadataSchema, SubjectSplitSchema
 
@@ -28,6 +28,7 @@ from features.records import Records
 from features.sources.meds import MEDS, subjects_file, write_meds, writing
 from features.sources.meds import dataset as data_sets
 from features.synthetic import DELIVERED_AT, synthesise
+from tests.conftest import at_most
 
 END = datetime(2025, 1, 1)
 NAMED = {"dataset_name": "essai", "dataset_version": "1"}
@@ -139,7 +140,7 @@ def facts(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@at_most(25, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=facts())
 def test_what_is_written_comes_back_the_same(
     rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory

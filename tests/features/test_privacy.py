@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.privacy import (
@@ -28,6 +28,7 @@ from features.privacy import (
     without,
 )
 from features.privacy.linking import Sum, exposed, mask_linked
+from tests.conftest import at_most
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
@@ -187,7 +188,7 @@ def everything_consistent(total: int, cells: int, highest: int) -> list[tuple[in
     ]
 
 
-@settings(deadline=None, max_examples=100)
+@at_most(100)
 @given(st.lists(st.one_of(st.integers(0, 13), st.integers(0, 30)), min_size=1, max_size=4))
 @example([20, 10, 10])
 @example([12, 1])
@@ -261,7 +262,7 @@ def could_be_large(published: list[int | None], cell: int) -> bool:
     return bool((agrees & (values[cell] >= SMALLEST_COUNT)).any())
 
 
-@settings(deadline=None, max_examples=40)
+@at_most(40)
 @given(st.lists(st.integers(0, 20), min_size=4, max_size=4).filter(lambda cells: sum(cells) > 33))
 @example([5, 20, 15, 14])
 @example([3, 12, 12, 20])

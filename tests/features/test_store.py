@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -32,6 +32,7 @@ from features.language import count, exists, latest, slope, years
 from features.privacy import Objections
 from features.records import AlteredRecords, Record, Records
 from features.store import FeatureStore, StaleFeatures, compute
+from tests.conftest import at_most
 from tests.generative.strategies import MOMENTS, records
 
 ROOT = Path(__file__).parents[2]
@@ -262,7 +263,7 @@ def moved(rows: list[tuple[object, ...]], patient: str, as_of: datetime) -> bool
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@at_most(30, suppress_health_check=[HealthCheck.too_slow])
 @given(sent(), st.lists(st.tuples(st.sampled_from(PEOPLE[:3]), MOMENTS), min_size=1, max_size=8, unique=True))
 def test_what_is_brought_up_to_date_is_what_is_computed_anew(deliveries, rows):
     asked = pd.DataFrame(rows, columns=["patient", "as_of"]).astype({"patient": "str", "as_of": "datetime64[us]"})

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from features import sources
@@ -44,6 +44,7 @@ from features.sources.tables import (
     tables,
     toml,
 )
+from tests.conftest import at_most
 
 EXAMPLES = Path(sources.__file__).parent / "examples"
 DELIVERED_AT = datetime(2025, 1, 15)
@@ -284,7 +285,7 @@ moments = st.datetimes(datetime(1912, 1, 1), datetime(2037, 12, 31)).map(
 )
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(
     st.lists(moments, min_size=1, max_size=20),
     st.sampled_from(["Europe/Paris", "Indian/Reunion", "America/Guadeloupe", "Pacific/Noumea", "UTC"]),
@@ -302,7 +303,7 @@ def test_local_times_become_utc_as_the_standard_library_says(local: list[datetim
         assert not found.alone.any()
 
 
-@settings(max_examples=30)
+@at_most(30)
 @given(st.lists(st.dates(date(1, 1, 1), date(9999, 12, 31)), min_size=1, max_size=20))
 def test_a_date_is_its_midnight_whatever_the_zone(dates: list[date]) -> None:
     texts = [f"{on.year:04}-{on.month:02}-{on.day:02}" for on in dates]
@@ -455,7 +456,7 @@ def test_practice_and_unit_from_columns(tmp_path: Path) -> None:
 content = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff", exclude_categories=["Cs"]), max_size=8)
 
 
-@settings(max_examples=50)
+@at_most(50)
 @given(notes=st.lists(content, max_size=12), end=st.sampled_from(["\n", "\r\n"]))
 def test_lines_are_right_whatever_the_cells_hold(
     notes: list[str], end: str, tmp_path_factory: pytest.TempPathFactory

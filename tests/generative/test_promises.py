@@ -50,6 +50,7 @@ from features.language import (
 )
 from features.patient import Evaluator, evaluate_all
 from features.records import History, Record, Shard, to_microseconds
+from tests.conftest import at_most
 from tests.generative.strategies import (
     AS_OF,
     MOMENTS,
@@ -72,7 +73,7 @@ def generated(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., No
     def test_of(promise: Callable[..., None]) -> Callable[[int], None]:
         @pytest.mark.parametrize("examples", [40, pytest.param(250, marks=pytest.mark.slow)])
         def test(examples: int) -> None:
-            limits = settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+            limits = at_most(examples, suppress_health_check=list(HealthCheck))
             limits(given(*strategies)(promise))()
 
         test.__doc__ = promise.__doc__
@@ -124,7 +125,7 @@ def test_the_two_evaluators_agree(scene, rows):
 @pytest.mark.parametrize("kind", NODES.values(), ids=list(NODES))
 def test_the_two_evaluators_agree_about_each_node(kind, more):
     examples = more * (60 if kind in LEAVES or kind is Is else 15)
-    limits = settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    limits = at_most(examples, suppress_health_check=list(HealthCheck))
     limits(given(scenes(kind), ROWS)(agree))()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from serving import cds_hooks, contract, doors, fhir
@@ -30,7 +30,7 @@ from serving.openapi import EXAMPLES, examples, specification
 from serving.refusals import Suspended
 from serving.scoring import score
 from serving.settings import ANY_SITE
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, at_most
 from tests.serving import files
 from tests.serving.conftest import HOME, ORIGIN
 
@@ -418,7 +418,7 @@ def test_the_authorisation_is_never_used_kept_or_shown(asked, body, blocks, capl
         assert token not in repr(parsed)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@at_most(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     key=st.sampled_from(["hook", "hookInstance", "context", "prefetch", "extension", "fhirServer", "observations"]),
     value=st.recursive(

@@ -11,7 +11,7 @@ from typing import Any
 import fhirkit
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.facts import merge
@@ -27,6 +27,7 @@ from serving.gate import Admitted
 from serving.hardening import Stopped
 from serving.openapi import request_of
 from serving.scoring import score, score_many
+from tests.conftest import at_most
 from tests.serving import files
 
 CANARY = "Zebulon7391"
@@ -123,7 +124,7 @@ ROWS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40)  # the store's merge opens a database each time
+@at_most(40)  # the store's merge opens a database each time
 @given(st.lists(ROWS, max_size=12))
 def test_facts_are_merged_as_a_store_merges_them(rows):
     import pyarrow as pa
@@ -395,7 +396,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(
     place=st.integers(0, len(files.RESOURCES) - 1),
     name=st.sampled_from(

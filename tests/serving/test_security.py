@@ -29,7 +29,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from features.digests import canonical, digest
@@ -49,7 +48,7 @@ from serving.openapi import EXAMPLES
 from serving.openapi.examples import BATCH, FEEDBACK, call, parameters
 from serving.openapi.specification import specification
 from serving.refusals import FeaturesDiffer, ModelAltered, PickleFound, Suspended
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, at_most
 from tests.serving import bundles, clients, nginx
 from tests.serving.clients import ALL, HOME, TOKEN_ADDRESS, Software, elliptic
 from tests.serving.conftest import NORTH, ORIGIN, SOUTH
@@ -1024,7 +1023,7 @@ def test_sec_29_whatever_is_asked_of_the_token_endpoint_fails_in_order(productio
     fields = st.sampled_from(["grant_type", "client_assertion_type", "client_assertion", "scope", "practice", "x"])
     texts = st.one_of(st.text(max_size=40), st.sampled_from([NORTH.form()["grant_type"], clients.ASSERTION, "a.b.c"]))
 
-    @examples(max_examples=60)
+    @at_most(60)
     @given(st.dictionaries(fields, texts, max_size=6), st.binary(max_size=60))
     def fuzz(form, raw):
         kind = {"content-type": "application/x-www-form-urlencoded"}
@@ -1039,7 +1038,7 @@ def test_sec_29_whatever_is_asked_of_the_token_endpoint_fails_in_order(productio
 
 
 def test_sec_29_whatever_stands_in_a_header_is_refused_in_order(production):
-    @examples(max_examples=60)
+    @at_most(60)
     @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=60), st.binary(max_size=60))
     def fuzz(token, raw):
         for value in (f"Bearer {token}".encode(), raw.replace(b"\n", b"").replace(b"\r", b"").replace(b"\0", b"")):

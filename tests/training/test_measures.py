@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +17,7 @@ from sksurv.util import Surv
 from threadpoolctl import threadpool_limits
 
 from features.outcome import FollowUp
+from tests.conftest import at_most
 from training import measures
 from training.measures import (
     MEASURES,
@@ -438,7 +439,7 @@ def everything(risk: Floats, followup: FollowUp, weights: Floats) -> list[float]
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(cases())
 def test_a_weight_of_two_is_two_rows(case: tuple[Floats, FollowUp, np.ndarray]) -> None:
     risk, followup, weight = case
@@ -472,7 +473,7 @@ def test_a_weight_of_two_is_two_rows_for_calibration_too() -> None:
         )
 
 
-@settings(deadline=None, max_examples=25)
+@at_most(25)
 @given(cases(), st.randoms(use_true_random=False))
 def test_row_order_changes_nothing(case: tuple[Floats, FollowUp, np.ndarray], random: object) -> None:
     risk, followup, cluster = case
@@ -492,14 +493,14 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert len(found) == 1
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(cases(), st.sampled_from([np.sqrt, np.square, lambda risk: risk / 3]))
 def test_auc_depends_on_ranks_only(case: tuple[Floats, FollowUp, np.ndarray], bend: object) -> None:
     risk, followup, _ = case
     assert_allclose(values(risk, followup, "auc"), values(bend(risk), followup, "auc"), rtol=1e-12)  # type: ignore[operator]
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(cases(), st.floats(0.01, 0.99))
 def test_net_benefit_of_treating_all(case: tuple[Floats, FollowUp, np.ndarray], threshold: float) -> None:
     risk, followup, _ = case

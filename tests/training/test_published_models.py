@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import at_most
 from training.published import risk
 from training.published.comparators import (
     PublishedModel,
@@ -209,14 +210,14 @@ def door(score: str, people: list[Person], variant: str | None = None) -> np.nda
     return risk(score, pd.DataFrame(people), variant)
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(people=st.lists(QRISK3_PEOPLE, min_size=1, max_size=20))
 def test_qrisk3_computed_again(reference: Mapping[str, Any], people: list[Person]) -> None:
     expected = [qrisk3_again(reference, person) for person in people]
     np.testing.assert_allclose(door("qrisk3", people), expected, rtol=1e-9, atol=1e-14)
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(people=st.lists(PREVENT_PEOPLE, min_size=1, max_size=20))
 def test_prevent_computed_again(reference: Mapping[str, Any], people: list[Person]) -> None:
     for outcome in ("total_cvd", "ascvd", "heart_failure"):
@@ -225,7 +226,7 @@ def test_prevent_computed_again(reference: Mapping[str, Any], people: list[Perso
             np.testing.assert_allclose(door("prevent", people, f"{outcome}_{years}y"), expected, rtol=1e-11)
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(people=st.lists(POOLED_PEOPLE, min_size=1, max_size=20))
 def test_pooled_cohort_computed_again(reference: Mapping[str, Any], people: list[Person]) -> None:
     for variant in ("guideline_table_a", "acc_calculator_4dp"):
@@ -233,7 +234,7 @@ def test_pooled_cohort_computed_again(reference: Mapping[str, Any], people: list
         np.testing.assert_allclose(door("pce", people, variant), expected, rtol=1e-9, atol=1e-14)
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(people=st.lists(DIABETIC_PEOPLE, min_size=1, max_size=20))
 def test_score2_diabetes_computed_again(reference: Mapping[str, Any], people: list[Person]) -> None:
     for variant in ("published", "author"):
@@ -540,7 +541,7 @@ def test_company_and_order_change_nothing(people: list[Person], random: Any) -> 
         assert model.refusals(X.iloc[order]).tolist() == reasons.iloc[order].tolist()
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(QRISK3_PEOPLE, st.floats(0.5, 30), st.integers(2, 4))
 def test_qrisk3_rises_with_age_pressure_and_current_smoking(person: Person, more: float, smoking: int) -> None:
     person |= dict.fromkeys((*CONDITIONS, "diab1", "diab2"), 0) | {"smoke": 0, "sbp": min(person["sbp"], 180)}
@@ -557,7 +558,7 @@ def test_qrisk3_rises_with_age_pressure_and_current_smoking(person: Person, more
     assert least_deprived <= base
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(PREVENT_PEOPLE, st.floats(0.5, 20))
 def test_prevent_rises_with_age_pressure_smoking_and_a_failing_kidney(person: Person, more: float) -> None:
     person |= {"dm": 0, "smoker": 0, "sbp": min(max(person["sbp"], 110), 160), "egfr": max(person["egfr"], 65)}
@@ -573,7 +574,7 @@ def test_prevent_rises_with_age_pressure_smoking_and_a_failing_kidney(person: Pe
         assert (np.array(higher) > base).all()
 
 
-@settings(max_examples=60)
+@at_most(60)
 @given(POOLED_PEOPLE, st.floats(0.5, 30))
 def test_pooled_cohort_rises_with_pressure_and_in_white_people_with_treatment(person: Person, more: float) -> None:
     person |= {"sbp": min(person["sbp"], 170), "bp_tx": 0}

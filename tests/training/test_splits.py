@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import at_most
 from training.splits import InternalExternal, Temporal
 
 
@@ -31,7 +32,7 @@ def landmarks(n: int = 600, seed: int = 0, movers: bool = True) -> pd.DataFrame:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(
     by=st.sampled_from(["practice", "region", "period", "patient"]),
     folds=st.sampled_from([2, 4, None]),

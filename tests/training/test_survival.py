@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sksurv.nonparametric import (
@@ -15,6 +15,7 @@ from sksurv.nonparametric import (
 from sksurv.util import Surv
 
 from features.outcome import FollowUp
+from tests.conftest import at_most
 from training.survival import aalen_johansen, censoring_survival, censoring_weights, close
 
 
@@ -108,7 +109,7 @@ def test_weighted_events_are_the_aalen_johansen_risk(horizon: float) -> None:
     assert_allclose(known.sum(), weights.sum(), rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=100)
+@at_most(100)
 @given(FEW)
 def test_a_weight_of_two_is_two_rows(rows: list[tuple[int, int, int]]) -> None:
     years, cause, weight = map(np.array, zip(*rows, strict=True))
