@@ -145,6 +145,7 @@ def made(site: Path) -> dict[Path, Found]:
     return {page: Found(page) for page in sorted(site.rglob("*.html"))}
 
 
+@pytest.mark.slow
 def test_the_site_has_all_pages_and_begins_with_the_readme(site: Path, made: dict[Path, Found]) -> None:
     written = {page.relative_to(site).with_suffix("").as_posix() for page in made}
     stated = {page.relative_to(REPOSITORY).with_suffix("").as_posix() for page in PAGES if ".github" not in page.parts}
@@ -153,6 +154,7 @@ def test_the_site_has_all_pages_and_begins_with_the_readme(site: Path, made: dic
     assert "features.language.latest" in made[site / "docs" / "reference.html"].ids
 
 
+@pytest.mark.slow
 def test_nothing_of_the_site_is_fetched_from_elsewhere(site: Path, made: dict[Path, Found]) -> None:
     outside = {address for found in made.values() for address in found.fetched if urlsplit(address).scheme}
     assert outside == set()
@@ -161,6 +163,7 @@ def test_nothing_of_the_site_is_fetched_from_elsewhere(site: Path, made: dict[Pa
         assert [each for each in map("".join, addresses) if re.match(r"(https?:)?//", each)] == [], style.name
 
 
+@pytest.mark.slow
 def test_every_link_of_the_site_leads_to_a_file_and_a_place_in_it(site: Path, made: dict[Path, Found]) -> None:
     dead = []
     for page, found in made.items():
@@ -175,6 +178,7 @@ def test_every_link_of_the_site_leads_to_a_file_and_a_place_in_it(site: Path, ma
     assert dead == []
 
 
+@pytest.mark.slow
 def test_pictures_are_said_in_words_as_well(made: dict[Path, Found]) -> None:
     assert {page.name: found.images_without_words for page, found in made.items() if found.images_without_words} == {}
 

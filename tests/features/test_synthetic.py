@@ -52,10 +52,11 @@ from features.synthetic.calendar import BOUNDS, LAST_DAY, day
 from features.synthetic.incidence import accumulated, cumulative_incidence, first_passage
 from features.synthetic.lives import Lives, make_lives
 from features.synthetic.metabolism import creatinine, estimated_filtration
+from features.synthetic.people import make_people
 from features.synthetic.places import INHABITANTS, REGIONS
 from features.synthetic.practices import make_practices
 
-PATIENTS = 12_000
+PATIENTS = 6_000
 #: What the population has no record of; docs/synthetic-population.md says so.
 ABSENT = set(
     """
@@ -142,15 +143,15 @@ def test_two_runs_give_the_same_bytes_and_another_seed_others(tmp_path: Path) ->
 
 
 def test_how_many_are_made_at_once_changes_no_record(tmp_path: Path) -> None:
-    patients = 2 * BLOCK + 100
+    patients = BLOCK + 100
     frames, truths = [], []
     for at_once in (BLOCK, 10 * BLOCK):
         file = tmp_path / f"truth-{at_once}.parquet"
         records = synthesise(tmp_path / str(at_once), patients=patients, seed=5, shards=3, at_once=at_once, truth=file)
         frames.append(frame_of(records))
         truths.append(pd.read_parquet(file))
-    pd.testing.assert_frame_equal(*frames)
-    pd.testing.assert_frame_equal(*truths)
+    assert frames[0].equals(frames[1])
+    assert truths[0].equals(truths[1])
     assert frames[0]["patient"].nunique() == patients
 
 
@@ -158,7 +159,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     def interrupt(done: int, patients: int) -> None:
         raise KeyboardInterrupt
 
-    patients = 2 * BLOCK
+    patients = BLOCK + 100
     again = {"patients": patients, "at_once": BLOCK}
     with pytest.raises(KeyboardInterrupt):
         synthesise(tmp_path / "a", **again, progress=interrupt, truth=tmp_path / "truth-a.parquet")
@@ -202,7 +203,8 @@ def test_records_are_whole(made: tuple[Records, Path], frame: pd.DataFrame) -> N
         written = frame["patient"][frame["code"].str.startswith(f"PRACTICE:{prefix}")].value_counts()
         pd.testing.assert_series_equal(written.sort_index(), registrations.sort_index())
     assert (frame["code"] == "PRACTICE:birth").sum() == PATIENTS
-    used = {concept.name for concept in CONCEPTS for code in frame["code"].unique() if concept.covers(code)}
+    codes = frame["code"].unique()
+    used = {concept.name for concept in CONCEPTS if any(map(concept.covers, codes))}
     assert {concept.name for concept in CONCEPTS} - used == ABSENT
 
 
@@ -276,7 +278,8 @@ def test_truth_stands_apart_and_has_a_row_for_each_person_at_risk(
     assert list(truth.columns) == TRUTH_SCHEMA.names
     assert not truth.duplicated(["patient", "as_of"]).any()
     assert sorted(truth["as_of"].dt.year.unique()) == [2012, 2013, 2014, 2015, 2016]
-    events = frame[frame["code"].map(MAJOR_CV_EVENT.covers)].groupby("patient")["happened"].min()
+    codes = [code for code in frame["code"].unique() if MAJOR_CV_EVENT.covers(code)]
+    events = frame[frame["code"].isin(codes)].groupby("patient")["happened"].min()
     first = truth["patient"].map(events)
     as_of = truth["as_of"].astype("datetime64[us]").astype("int64")
     told = truth["cardiovascular"].notna()
@@ -323,6 +326,7 @@ def test_incidence_is_monotone_additive_and_sums_to_one(hazards: list[tuple[floa
         assert all_along == pytest.approx(before + survival * after, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "years"), [(datetime(2014, 1, 1), 10.0), (datetime(2017, 9, 20), 3.5)])
 def test_events_come_as_often_as_their_true_incidence_says(begin: datetime, years: float) -> None:
     """Nobody leaves here, so the share with the event is the incidence; four standard errors are allowed."""
@@ -486,7 +490,8 @@ def test_people_move_as_often_as_published(moves: pd.DataFrame, frame: pd.DataFr
     practices = make_practices(np.random.default_rng(5), 40_000)
     seen = np.zeros((2, 2))
     for block in range(20):
-        people = make_lives(np.random.SeedSequence([6, block]), BLOCK, practices).people
+        rng, moving = (np.random.default_rng([6, block, part]) for part in range(2))
+        people = make_people(rng, moving, BLOCK, practices)
         for year in range(assumptions.YEARS):
             there = (people.entry <= BOUNDS[year]) & (people.moves.moment >= BOUNDS[year])
             moved = there & (people.moves.moment < BOUNDS[year + 1])

@@ -73,6 +73,7 @@ def test_each_cause_has_its_code(
         assert (capsys.readouterr().err == "") is (code == 0), arguments
 
 
+@pytest.mark.usefixtures("untried")
 def test_scripts_read_what_the_gate_says(bundle: Path, trusted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["verify", "--bundle", str(bundle), "--trusted-keys", str(trusted), "--json"]
     assert main(asked) == 0

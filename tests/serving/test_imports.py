@@ -11,6 +11,7 @@ FORBIDDEN = ("mlflow", "shap", "fairlearn", "matplotlib")
 SCORING = {"serving.scoring", "serving.desk", "serving.gate", "serving.contract"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["serving.service", "serving.commands.answers"])
 def test_what_scores_imports_nothing_that_trains_or_draws(module, tmp_path):
     code = (

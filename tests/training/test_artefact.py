@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import zipfile
 
 import joblib
@@ -66,16 +67,24 @@ def artefacts():
     return {kind: made(kind) for kind in KINDS}
 
 
+@pytest.fixture(scope="module")
+def folders(artefacts, tmp_path_factory):
+    """Where each is saved, not to be altered."""
+    made = {kind: tmp_path_factory.mktemp(kind) / "model" for kind in artefacts}
+    for kind, folder in made.items():
+        save(artefacts[kind], folder, X)
+    return made
+
+
 @pytest.fixture(params=["logistic_regression", "lightgbm"])
-def saved(request, tmp_path, artefacts):
-    save(artefacts[request.param], tmp_path / "model", X)
+def saved(request, tmp_path, artefacts, folders):
+    shutil.copytree(folders[request.param], tmp_path / "model")
     return artefacts[request.param], tmp_path / "model"
 
 
 @pytest.fixture(params=KINDS)
-def any_saved(request, tmp_path, artefacts):
-    save(artefacts[request.param], tmp_path / "model", X)
-    return request.param, artefacts[request.param], tmp_path / "model"
+def any_saved(request, artefacts, folders):
+    return request.param, artefacts[request.param], folders[request.param]
 
 
 def test_a_model_comes_back_the_same(any_saved):
@@ -209,8 +218,8 @@ def test_a_model_folder_is_written_once(saved):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shap_agrees_with_the_reasons_of_the_service(kind):
-    explanation = explain(made(kind).model, X, CARDIOVASCULAR)
+def test_shap_agrees_with_the_reasons_of_the_service(kind, artefacts):
+    explanation = explain(artefacts[kind].model, X, CARDIOVASCULAR)
     assert explanation.additivity < 1e-6
     assert explanation.importance[0].feature == "age"
     assert sum(item.share for item in explanation.importance) == pytest.approx(1)
@@ -219,8 +228,8 @@ def test_shap_agrees_with_the_reasons_of_the_service(kind):
     assert again.to_json() == explanation.to_json()
 
 
-def test_importance_comes_with_its_spread_over_refits_and_effects_by_group():
-    model = made("lightgbm").model
+def test_importance_comes_with_its_spread_over_refits_and_effects_by_group(artefacts):
+    model = artefacts["lightgbm"].model
     groups = pd.DataFrame({"sex": np.where(X["female"] == 1, "female", "male"), "few": ["few"] * 5 + [None] * 1995})
     refits = refitted(model, X, FOLLOWUP, INDEX["practice"], 8)
     explanation = explain(model, X, CARDIOVASCULAR, refits=refits, groups=groups, rows=1500)
@@ -236,7 +245,7 @@ def test_importance_comes_with_its_spread_over_refits_and_effects_by_group():
     assert total == pytest.approx(values.mean(), abs=1e-9)
 
 
-def test_interactions_are_found_where_they_are_and_nowhere_else():
+def test_interactions_are_found_where_they_are_and_nowhere_else(artefacts):
     """Two features that matter only together, and a third that does not."""
     random = np.random.default_rng(0)
     frame = X.copy()
@@ -250,11 +259,11 @@ def test_interactions_are_found_where_they_are_and_nowhere_else():
     ).fit(frame, seen)
     first = explain(model, frame, CARDIOVASCULAR).interactions[0]
     assert {first.feature, first.other} == {"smoker", "diabetes"}
-    assert explain(made("logistic_regression").model, X, CARDIOVASCULAR).interactions == ()
+    assert explain(artefacts["logistic_regression"].model, X, CARDIOVASCULAR).interactions == ()
 
 
-def test_shap_values_that_do_not_add_up_are_not_reported(monkeypatch):
-    model = made("lightgbm").model
+def test_shap_values_that_do_not_add_up_are_not_reported(monkeypatch, artefacts):
+    model = artefacts["lightgbm"].model
     monkeypatch.setattr(model, "contributions", lambda X: (0.0, X * 0.0))
     with pytest.raises(ValueError, match="nothing above"):
         explain(model, X, CARDIOVASCULAR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from features.privacy import mask
@@ -69,6 +70,7 @@ def test_few_refused_are_not_had_by_subtraction() -> None:
     assert with_refused.counts["competing"] == alone.counts["competing"]
 
 
+@pytest.mark.slow
 def test_smooth_calibration_of_the_truth_holds_the_diagonal() -> None:
     held = []
     for seed in range(40):

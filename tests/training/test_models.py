@@ -18,6 +18,11 @@ FOLLOWUP = followup(X)
 NEW = features(3000, seed=7)
 
 
+@pytest.fixture(scope="module")
+def trees():
+    return gradient_boosting(CARDIOVASCULAR).fit(X, FOLLOWUP)
+
+
 @pytest.fixture(scope="module", params=["logistic_regression", "lightgbm"])
 def model(request):
     made = logistic_regression() if request.param == "logistic_regression" else gradient_boosting(CARDIOVASCULAR)
@@ -39,13 +44,13 @@ def test_weighting_recovers_the_truth_where_dropping_the_censored_does_not(model
     assert naive.risk(NEW, HORIZON).mean() > 1.15 * truth.mean()
 
 
-def test_declared_directions_hold():
+def test_declared_directions_hold(trees):
     lower, higher = NEW.assign(systolic=120.0, systolic_mean=120.0), NEW.assign(systolic=160.0, systolic_mean=160.0)
-    assert (FITTED_TREES.risk(higher, HORIZON) >= FITTED_TREES.risk(lower, HORIZON)).all()
+    assert (trees.risk(higher, HORIZON) >= trees.risk(lower, HORIZON)).all()
 
 
-def test_directions_are_the_event_s_alone():
-    constrained, free = FITTED_TREES.event_.get_params(), FITTED_TREES.competing_.get_params()
+def test_directions_are_the_event_s_alone(trees):
+    constrained, free = trees.event_.get_params(), trees.competing_.get_params()
     assert any(constrained["monotone_constraints"])
     assert free.get("monotone_constraints") is None
 
@@ -84,6 +89,3 @@ def test_without_competing_events_there_are_two_states_in_use():
     rows = np.flatnonzero(FOLLOWUP.cause != 2)
     made = logistic_regression().fit(X.iloc[rows], FOLLOWUP[rows])
     assert (made.incidence(NEW, [HORIZON])[:, 2] == 0).all()
-
-
-FITTED_TREES = gradient_boosting(CARDIOVASCULAR).fit(X, FOLLOWUP)

@@ -21,7 +21,11 @@ from training.values import Bilingual
 X = features(6000)
 FOLLOWUP = followup(X)
 NEW = features(1000, seed=7)
-FITTED_TREES = stacked_gradient_boosting(CARDIOVASCULAR).fit(X, FOLLOWUP)
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return stacked_gradient_boosting(CARDIOVASCULAR).fit(X, FOLLOWUP)
 
 
 def exponential(n: int, seed: int = 0) -> tuple[pd.DataFrame, FollowUp]:
@@ -55,18 +59,19 @@ GRID = pd.DataFrame(itertools.product(np.linspace(-2, 2, 9), [0.0, 1.0]), column
 def test_closed_form_truth_is_recovered_although_those_at_risk_leave_more(make):
     people, seen = exponential(8000)
     times = [1.0, 2.5, 5.0, HORIZON]
-    found = make().fit(people, seen).incidence(GRID, times)[:, 1:]
+    model = make().fit(people, seen)
+    found = model.incidence(GRID, times)[:, 1:]
     truth = exponential_truth(GRID, times)
     assert np.abs(found - truth).max() < 0.02  # at a covariate two standard deviations out
     assert np.abs(found - truth).mean() < 0.005
     new, _ = exponential(5000, seed=1)
-    expected = make().fit(people, seen).incidence(new, times)[:, 1:].mean(axis=0)
+    expected = model.incidence(new, times)[:, 1:].mean(axis=0)
     np.testing.assert_allclose(expected, exponential_truth(new, times).mean(axis=0), rtol=0.06)
 
 
-def test_trees_recover_the_truth_of_people():
+def test_trees_recover_the_truth_of_people(trees):
     for time in (3.0, HORIZON):
-        truth, found = true_risk(NEW, time), FITTED_TREES.risk(NEW, time)
+        truth, found = true_risk(NEW, time), trees.risk(NEW, time)
         assert found.mean() == pytest.approx(truth.mean(), rel=0.1)
         assert np.corrcoef(found, truth)[0, 1] > 0.85
 
@@ -152,11 +157,11 @@ def test_thinning_bounds_memory_and_keeps_the_level():
     assert few.fit(X, FOLLOWUP).risk(NEW, HORIZON).mean() == pytest.approx(true_risk(NEW).mean(), rel=0.1)
 
 
-def test_declared_directions_hold_for_the_hazard_in_every_interval():
+def test_declared_directions_hold_for_the_hazard_in_every_interval(trees):
     for column, low, high in (("systolic", 120.0, 160.0), ("age", 50.0, 70.0), ("smoker", 0.0, 1.0)):
-        lower, higher = (FITTED_TREES._features(NEW.assign(**{column: value})) for value in (low, high))
-        for since in FITTED_TREES.bounds_[:-1]:
-            hazards = [FITTED_TREES._shares(FITTED_TREES._at(people, since))[0] for people in (lower, higher)]
+        lower, higher = (trees._features(NEW.assign(**{column: value})) for value in (low, high))
+        for since in trees.bounds_[:-1]:
+            hazards = [trees._shares(trees._at(people, since))[0] for people in (lower, higher)]
             assert (hazards[1] >= hazards[0]).all()
 
 

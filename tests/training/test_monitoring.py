@@ -153,6 +153,7 @@ def test_a_condition_has_two_bins_and_many_zeros_one_of_their_own():
 # --- What is raised -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_nothing_is_raised_where_nothing_changed_however_few_they_are(made: Reference) -> None:
     """By chance in a hundredth of runs at most: of 120 runs, three or fewer (99 % of the time)."""
     runs = 0
