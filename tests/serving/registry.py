@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import mlflow
-
 from tests.conftest import REPOSITORY
 from tests.serving import live
 from tests.serving.forked import command, forked
-from training import tracking
 from training.card import ModelCard
 from training.studies import STUDIES
 
 
 def register(artifacts: Path, approved: bool, bundles: tuple[tuple[str, Path], ...]) -> None:
     """Register bundles of studies as training does."""
+    import mlflow  # here, in a process of its own: it takes seconds, and most tests need none of it
+
+    from training import tracking
+
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("test", artifact_location=str(artifacts)))
     for study, bundle in bundles:
         card = ModelCard.from_json((bundle / "card.json").read_bytes())
