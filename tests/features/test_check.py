@@ -139,6 +139,10 @@ def test_a_sound_store_has_no_fault(store, tmp_path):
     assert told == [(n, files) for n in range(1, files + 1)]
     Records.create(tmp_path / "empty")
     assert check(tmp_path / "empty") == []
+
+
+def test_a_sound_population_has_no_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr("features.check.BATCH_ROWS", 1000)
     assert check(synthesise(tmp_path / "synthetic", patients=20).path) == []
 
 
