@@ -12,7 +12,7 @@ from hypothesis import settings
 # How long an example takes says how busy the machine is; the same examples every time make a failure worth a look.
 settings.register_profile("vigie", deadline=None, derandomize=True)
 # The inner loop (`make check`) tries a few of them; whatever is pushed is tried on all.
-settings.register_profile("quick", settings.get_profile("vigie"), max_examples=20)
+settings.register_profile("quick", settings.get_profile("vigie"), max_examples=10)
 settings.load_profile("vigie")
 
 REPOSITORY = Path(__file__).resolve().parents[1]

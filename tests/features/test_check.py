@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalogue.concepts import CONCEPTS
@@ -579,7 +579,7 @@ def test_a_changed_byte_of_a_data_file_is_always_found(sound, data):
     assert fault.startswith(f"{name}: altered")
 
 
-@settings(max_examples=20)
+@at_most(20)
 @given(st.data())
 def test_bytes_that_are_vouched_for_never_break_the_check(sound, data):
     """Whoever changes the digest too may make rows that are well formed; that must not stop the check."""

@@ -59,6 +59,7 @@ def refused(system: CodeSystem, values: list[str]) -> list[str]:
 # --- Real codes -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_french_cim_10_code_is_one_with_and_without_its_dot(shared: Shared) -> None:
     codes = listed(shared("data/france/cim10_2021.json.gz"))
     assert len(codes) > 40_000

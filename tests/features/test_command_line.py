@@ -130,6 +130,7 @@ def test_exit_codes_differ_by_cause(store, key, tmp_path, capsys):
         assert text not in said.err + said.out
 
 
+@pytest.mark.slow
 def test_it_is_a_program(tmp_path):
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([sys.executable, "-m", "features", *arguments], capture_output=True, text=True)

@@ -95,7 +95,7 @@ def dirty(source, path, shards=4):
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("profile")
-    return dirty(synthesise(folder / "clean", patients=900, seed=3), folder / "dirty")
+    return dirty(synthesise(folder / "clean", patients=500, seed=3), folder / "dirty")
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,7 @@ def test_deprived_practices_record_less() -> None:
     assert abs(np.corrcoef(even.deprivation, even.completeness)[0, 1]) < 0.15
 
 
+@pytest.mark.slow
 def test_one_region_codes_less_in_the_records() -> None:
     """Diabetes coded, among those who are given metformin: what an audit by region sees."""
     usual, even = practices(), practices(without("undercoded_region"))
@@ -113,6 +114,7 @@ def test_some_practices_learn_results_weeks_late() -> None:
     assert late.median() < 9
 
 
+@pytest.mark.slow
 def test_the_profile_shows_late_results(tmp_path: Path) -> None:
     """The same people, the same practices: with the difficulty the ninth decile of LOINC's delays is longer."""
     ninth = {}
@@ -152,6 +154,7 @@ def test_whoever_stays_differs_from_everybody() -> None:
     assert (mean.xs(True, level="left") / mean.xs(False, level="left")).mean() > 1.05
 
 
+@pytest.mark.slow
 def test_chest_pain_is_coded_less_in_women() -> None:
     """Coded records over what the hazards make people feel: equal with the difficulty off, 40 to 75 with it."""
 

@@ -65,6 +65,7 @@ def apart(rows: pd.DataFrame) -> pd.Series:
     return ordered.groupby("patient", observed=True)["happened_at"].diff().dt.days.dropna()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", PROGRAMMES)
 @pytest.mark.parametrize("landmark", [datetime(2013, 1, 1), datetime(2016, 5, 20), datetime(2020, 11, 30)])
 def test_tests_come_as_often_as_the_truth_says(position: int, landmark: datetime) -> None:

@@ -23,6 +23,7 @@ from tests.features.test_synthetic import delivered_frame
 
 Flags = npt.NDArray[np.bool_]
 PEOPLE = 60_000
+pytestmark = pytest.mark.slow
 
 
 @cache

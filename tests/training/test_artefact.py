@@ -228,6 +228,7 @@ def test_shap_agrees_with_the_reasons_of_the_service(kind, artefacts):
     assert again.to_json() == explanation.to_json()
 
 
+@pytest.mark.slow
 def test_importance_comes_with_its_spread_over_refits_and_effects_by_group(artefacts):
     model = artefacts["lightgbm"].model
     groups = pd.DataFrame({"sex": np.where(X["female"] == 1, "female", "male"), "few": ["few"] * 5 + [None] * 1995})

@@ -206,6 +206,7 @@ def test_an_audit_comes_back_from_json_as_it_went(audited: Audit) -> None:
     assert (audited.smallest_count, audited.minimum_events) == (11, 20)
 
 
+@pytest.mark.slow
 def test_row_order_changes_nothing(audited: Audit) -> None:
     risk, followup, groups, practice = simulate()
     order = np.random.default_rng(2).permutation(len(risk))
@@ -352,6 +353,7 @@ def test_where_attributes_cross_there_is_what_a_verdict_rests_on(audited: Audit)
 # --- Many groups at once ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_false_alarms_are_rare_even_when_every_group_is_at_the_edge_of_its_tolerance() -> None:
     rng = np.random.default_rng(7)
     alarms, alone, groups, clusters = 0, 0, 40, 30

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.outcome import FollowUp
+from tests.conftest import at_most
 from training.models import GroupIncidence
 from training.survival import aalen_johansen
 from training.values import Bilingual
@@ -52,7 +53,7 @@ def test_a_small_group_gets_everybody_s() -> None:
     assert rule(rounds=(1, 2, 3, 5)).fit(X, followup).risk(new, 2.0)[0] == risk[0]
 
 
-@settings(max_examples=20, deadline=None)
+@at_most(20)
 @given(seed=st.integers(0, 100), times=st.lists(st.floats(0.01, 2.0), min_size=1, max_size=5, unique=True))
 def test_states_sum_to_one_and_never_decrease(seed: int, times: list[float]) -> None:
     X, followup = study(600, seed)

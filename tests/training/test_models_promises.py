@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier
 from optuna.distributions import FloatDistribution
@@ -15,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from features.catalogue.cardiovascular import CARDIOVASCULAR
 from features.outcome import COMPETING, EVENT, FollowUp
+from tests.conftest import at_most
 from tests.training.people import HORIZON, features, followup
 from training.models import (
     CensoringWeighted,
@@ -92,7 +93,7 @@ def check(states: np.ndarray, people: int, times: list[float]) -> None:
     assert (np.diff(answered[:, 0], axis=1) <= 1e-12).all()
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@at_most(15)
 @given(times=st.lists(st.floats(0.001, HORIZON) | st.sampled_from([1.0, 5.0, HORIZON]), min_size=1, max_size=6))
 def test_incidence_is_monotone_and_sums_to_one(fitted, times):
     for name, model in fitted.items():
@@ -102,7 +103,7 @@ def test_incidence_is_monotone_and_sums_to_one(fitted, times):
         assert name == "published" or not np.isnan(states).any()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@at_most(12)
 @given(
     seed=st.integers(0, 1000),
     hazards=st.tuples(st.floats(0.05, 2.0), st.floats(0.0, 2.0), st.floats(0.0, 0.3)),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import at_most
@@ -523,7 +523,7 @@ PATIENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15)
+@at_most(15)
 @given(st.lists(PATIENTS, min_size=1, max_size=15), st.randoms(use_true_random=False))
 def test_company_and_order_change_nothing(people: list[Person], random: Any) -> None:
     X = pd.DataFrame(people).astype(float)

@@ -206,6 +206,7 @@ def test_an_unknown_cohort_is_named_with_those_there_are() -> None:
         judge_all(["nowhere"])
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes(found: RealPeople) -> None:
     (once,) = (each for each in found.cohorts if each.name == "veterans-lung-cancer")
     again = judge(BY_NAME["veterans-lung-cancer"], 10, 0)
@@ -272,6 +273,7 @@ def test_times_are_in_years_or_months() -> None:
     assert [years(each, "fr") for each in (10.0, 1.0, 1 / 3)] == ["10\u00a0ans", "1\u00a0an", "4\u00a0mois"]
 
 
+@pytest.mark.slow
 def test_the_command_writes_page_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["cohorts", "--into", str(tmp_path), "--cohort", "veterans-lung-cancer", "--resamples", "5"]
     assert main(arguments) == 0

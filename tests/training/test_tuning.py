@@ -93,7 +93,7 @@ def test_two_searches_are_the_same_and_another_seed_is_another(fitted):
     assert not again.trials_["C"][:3].equals(other.trials_["C"])
 
 
-@pytest.mark.parametrize("fits", [0, 20])
+@pytest.mark.parametrize("fits", [0, pytest.param(20, marks=pytest.mark.slow)])
 def test_an_interrupted_search_goes_on_and_ends_as_it_would_have(tmp_path, fits, fitted):
     class Interrupted(Ridge):
         left = fits
