@@ -80,7 +80,7 @@ def audited() -> Audit:
         practice,
         TOLERANCES,
         (0.1,),
-        resamples=80,
+        resamples=40,
         comparator=rival(risk),
         recorded=recorded(groups),
     )
@@ -218,7 +218,7 @@ def test_row_order_changes_nothing(audited: Audit) -> None:
         practice[order],
         TOLERANCES,
         (0.1,),
-        resamples=80,
+        resamples=40,
         comparator=rival(risk)[order],
         recorded=recorded(groups).iloc[order],
     )
