@@ -124,7 +124,7 @@ def patients_of(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def population(tmp_path_factory: pytest.TempPathFactory) -> Records:
-    return synthesise(tmp_path_factory.mktemp("population") / "store", patients=100, shards=4)
+    return synthesise(tmp_path_factory.mktemp("population") / "store", patients=150, shards=4)
 
 
 @pytest.fixture(scope="module")

@@ -187,11 +187,10 @@ def test_only_what_the_model_reads_is_asked_for(current, wanted):
     assert set(templates(nothing_measured)) == {"patient", "conditions", "procedures"}
 
 
-@pytest.mark.parametrize("people", [6, pytest.param(20, marks=pytest.mark.slow)])
-def test_what_is_prefetched_gives_the_answer_of_the_whole_file(current, wanted, shared, people):
+def test_what_is_prefetched_gives_the_answer_of_the_whole_file(current, wanted, shared):
     """On files made by others: what the templates leave out changes nothing."""
     risks = 0
-    for patient, document in files.synthea(shared, people):
+    for patient, document in files.synthea(shared, 20):
         sent = call(files.prefetched(wanted, document), context={"userId": "Practitioner/1", "patientId": patient})
         bundle = file_of(Call.model_validate_json(json.dumps(sent)), wanted)
         for year in (1995, 2005, 2015):

@@ -90,7 +90,7 @@ def compare(admitted: Admitted, people: list[tuple[str, dict[str, Any]]], folder
 
 
 def test_batch_equals_online_for_the_same_bundle(admitted, shared, tmp_path):
-    answers = compare(admitted, list(files.synthea(shared, 8)), tmp_path)
+    answers = compare(admitted, list(files.synthea(shared, 12)), tmp_path)
     assert sum(isinstance(answer, Risk) for answer in answers) > 3
     assert sum(isinstance(answer, Abstention) for answer in answers) > 3
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -587,6 +588,8 @@ def test_pooled_cohort_rises_with_pressure_and_in_white_people_with_treatment(pe
 
 @pytest.mark.parametrize("name", MODELS)
 def test_one_patient_takes_no_time(name: str) -> None:
+    if sys.gettrace() is not None:
+        pytest.skip("lines are being counted, which takes longer than the answer")
     model = MODELS[name]
     X = patient(model).astype(float)
 
