@@ -23,7 +23,7 @@ from serving.access import open_guard
 from serving.access.clients import ClientsUnusable, Register, read_clients
 from serving.access.keys import KeysUnusable, TokenKey, public_keys
 from serving.access.limits import Bucket, Limits
-from serving.access.proofs import SKEW, NotProven, Proofs
+from serving.access.proofs import LONGEST, SKEW, NotProven, Proofs
 from serving.access.replay import FILE, Used
 from serving.access.tokens import LIFETIME, Tokens, is_ours
 from serving.hardening import Stopped
@@ -49,6 +49,15 @@ def test_production_starts_with_everything_it_needs_and_says_all_that_it_lacks(t
     for name in needed:
         with pytest.raises(InvalidSetting, match=f"{name} is not set"):
             open_guard({key: value for key, value in complete.items() if key != name})
+
+
+def test_a_data_folder_that_cannot_be_written_is_named_and_nothing_is_served(tmp_path):
+    """Without a trail and without memory of assertions nothing may be answered."""
+    complete = configured(tmp_path, (A, {}))
+    (tmp_path / "data").write_text("a file where the folder should be")
+    for environment in (complete, {settings.DEVELOPMENT: "1", settings.DATA: complete[settings.DATA]}):
+        with pytest.raises(InvalidSetting, match=f"^{settings.DATA}: "):
+            open_guard(environment)
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path):
@@ -241,6 +250,18 @@ def test_a_token_of_another_key_or_service_or_kind_is_none_of_ours():
     claims = jwt.decode(ours.issue("software-a", {"fhir"}, "north", None), options={"verify_signature": False})
     with pytest.raises(NotProven):
         ours.verify(jwt.encode(claims, key.key, algorithm="ES384"))  # not an access token by its type
+
+
+def test_tokens_that_are_remembered_are_bounded_and_forgotten_ones_are_verified_again(monkeypatch):
+    monkeypatch.setattr("serving.access.tokens.MOST", 2)
+    tokens = Tokens(TokenKey(A.key), HOME)
+    issued = [tokens.issue(f"software-{name}", {"fhir"}, "north", None) for name in "abc"]
+    for token in issued:
+        tokens.verify(token)
+    assert [tokens.known(token) is not None for token in issued] == [False, True, True]
+    assert tokens.verify(issued[0]).client == "software-a"
+    with pytest.raises(NotProven):
+        tokens.verify(issued[0] + "." * LONGEST)
 
 
 def test_a_token_that_is_over_is_not_remembered(monkeypatch):

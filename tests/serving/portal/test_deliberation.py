@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from serving.refusals import Refused
 from serving.scoring import score_many
 from tests.serving import bundles, histories
 from tests.serving.portal.sitting import ROOT, START, TRUSTED, Clock, Sitting, members, roll, signer
+from training.card import AlteredCard
 from training.committee import AlteredLedger, Condition, Ledger, decisions
 
 EVERYBODY = ("chair", "vice", "doctor", "researcher", "lawyer", "patients")
@@ -285,6 +289,29 @@ def test_an_altered_bundle_is_not_taken(tmp_path: Path, sitting: Sitting) -> Non
         sitting.committee.shelf.submit(bundle)
     assert sitting.committee.shelf.submitted() == []
     assert list((tmp_path / "committee").glob("cards/*")) == []
+
+
+def test_a_bundle_that_changes_while_it_is_submitted_is_not_taken(
+    tmp_path: Path, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the committee reads is what was looked at, or nothing: no other card, and no half of a bundle."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    bundles.trained(bundles.linear(), one / "model")
+    shutil.copytree(one, other)
+    bundles.assemble(one, one / "model")
+    bundles.assemble(other, other / "model", identity={"version": "9.0.0"})
+
+    def meanwhile(**where: Any) -> str:
+        shutil.rmtree(one)
+        other.rename(one)
+        return mkdtemp(**where)
+
+    monkeypatch.setattr("serving.portal.shelf.mkdtemp", meanwhile)
+    with pytest.raises(AlteredCard, match="submit it again"):
+        sitting.committee.shelf.submit(one)
+    monkeypatch.undo()
+    assert list(sitting.committee.shelf.folder.iterdir()) == []
+    assert sitting.committee.shelf.submit(one).card.identity.version == "9.0.0", "as it is now"
 
 
 # --- Clock, crowds and crashes ----------------------------------------------------------------------------
