@@ -52,7 +52,7 @@ def test_a_right_answer_is_timed(port):
     came = ask(Load(port, [(request("/200", b'{"risk":0.1,'), b'"risk":0.1,')], 0.3, clients=2))
     assert len(came["milliseconds"]) > 10
     assert all(0 < each < 1000 for each in came["milliseconds"])
-    assert (came["wrong"], came["refused"], came["lost"]) == ({}, {}, 0)
+    assert (came["wrong"], came["refused"], came["lost"]) == ({}, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_another_answer_is_not_right(port, path, expected, kind, name):
 
 def test_an_answer_that_does_not_come_is_lost(port):
     came = ask(Load(port, [(request("/200/silent", b"{}"), b"")], 0.2))
-    assert came["lost"] > 0
+    assert sum(came["lost"].values()) > 0
     assert came["milliseconds"] == []
 
 
