@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 FOLDER ?= demo
+TESTS  ?=
 # Files stay whole, because tests of a file share what they make; the longest begin.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 QUICK := --quiet --hypothesis-profile quick -m "not slow and not browser"
@@ -67,8 +68,8 @@ ui: setup ## Open the MLflow pages on port 5000
 test: setup setup-spark setup-site lint ## Everything CI runs, a file of tests a processor
 	$(RUN) -m pytest $(PARALLEL)
 
-check: setup lint ## All tests that are quick, on all processors: the inner loop
-	$(RUN) -m pytest $(PARALLEL) $(QUICK)
+check: setup lint ## All tests that are quick, or those of TESTS=tests/serving alone: the inner loop
+	$(RUN) -m pytest $(PARALLEL) $(QUICK) $(TESTS)
 
 coverage: setup ## Which lines and branches no quick test runs
 	$(RUN) -m pytest $(PARALLEL) $(QUICK) --cov --cov-report=term:skip-covered
