@@ -20,23 +20,24 @@ export BENTOML_HOME ?= $(CURDIR)/bentoml
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# A lock names all that is to be installed: pip resolves nothing, and what came out since changes nothing.
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] < (3, 13) else "Vigie needs Python 3.11 or 3.12: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 setup: $(VENV)/installed ## Install the environment into .venv
 
 $(VENV)/spark-installed: requirements-spark.lock $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-build-isolation --require-hashes -r requirements-spark.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --require-hashes -r requirements-spark.lock
 	touch $@
 
 setup-spark: $(VENV)/spark-installed ## Add Apache Spark to the environment (450 MB to fetch; needs Java 17)
 
 $(VENV)/site-installed: requirements-docs.lock $(VENV)/installed
-	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.lock
 	touch $@
 
 setup-site: $(VENV)/site-installed ## Add what makes the site of these pages to the environment (20 MB to fetch)
