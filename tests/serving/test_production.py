@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 import httpx
@@ -80,11 +82,16 @@ def server(deployment: Deployment) -> Iterator[live.Server]:
 
 
 def test_an_idle_connection_stays_open_for_the_next_request(server: live.Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with closing(connection):
+        connection.connect()
+        opened = connection.sock
         for idle in (0.0, 7.0):  # uvicorn's own limit is five seconds
             time.sleep(idle)
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: vigie\r\n\r\n")
-            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            connection.request("GET", "/livez")
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, connection.sock) == (200, opened)
 
 
 def bearer(client: httpx.Client, software: Software = SOFTWARE) -> dict[str, str]:
