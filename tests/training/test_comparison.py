@@ -19,6 +19,7 @@ from training.published.comparators import pooled_cohort, prevent, score2
 from training.studies import CARDIOVASCULAR
 from training.tree import to_tree
 from training.validate import Evidence
+from training.validate.bench import COMPARED
 from training.values import Bilingual
 
 STUDY = CARDIOVASCULAR
@@ -73,6 +74,7 @@ def test_a_measure_is_in_the_tables_once_it_is_registered(
 
 
 def test_a_difference_is_better_in_the_direction_of_its_measure() -> None:
+    assert {MEASURES[name].better for name in COMPARED} == {"higher", "lower"}, "a target is no direction"
     is_better = comparison_environment("en").filters["is_better"]
     assert is_better(0.01, "auc")
     assert not is_better(-0.01, "auc")
