@@ -24,9 +24,10 @@ from features.sources.fhir.writing import write_fhir
 from features.sources.meds.subjects import subjects_file
 from features.synthetic import DELIVERED_AT, synthesise
 from serving.cds_hooks.discovery import templates
-from serving.contract import Risk, ScoreRequest, now, read
+from serving.contract import Risk, now
 from serving.desk import said
 from serving.gate import Admitted, admit
+from serving.reading import asking_of, read
 from tests.serving import bundles, files
 from training.artefact import Artefact, save
 from training.committee import generate_key, save_public_key
@@ -80,7 +81,7 @@ def patients(admitted: Admitted, folder: Path) -> tuple[Patient, ...]:
     table = _with_about_150(synthesise(folder / "people", patients=PEOPLE, shards=1).table(0))
     found: dict[str, tuple[bytes, Risk, Mapping[str, float | None]]] = {}
     for patient, body in _bodies(table):
-        reading = read(ScoreRequest.model_validate_json(body), admitted.concepts)
+        reading = read(asking_of(body), admitted.concepts)
         answer = said(admitted, reading)
         if isinstance(answer, Risk):
             values = admitted.artefact.features.evaluator(reading.history, reading.as_of)

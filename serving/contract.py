@@ -1,14 +1,13 @@
 """What may be asked and what is answered: the JSON of ``POST /score``, typed, bounded and closed at every level.
 
-A request is one patient's records and nothing that identifies them. `read` turns it into a history, by the definitions
-that came with the model; an answer is a `Risk` or an `Abstention`.
+A request is one patient's records and nothing that identifies them: `serving.reading` makes a history of it. An answer
+is a `Risk` or an `Abstention`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Final, Literal, get_args
@@ -28,9 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from features.codes import SYSTEMS, Concept, InvalidCode, measured_by
-from features.intake import believed
-from features.records import History, Record
+from features.codes import SYSTEMS, InvalidCode
 from training.values import Bilingual
 
 MOST_RECORDS: Final = 2000
@@ -39,6 +36,7 @@ LONGEST_CODE: Final = 64
 LARGEST_VALUE: Final = 1e9
 YEARS: Final = (1880, 2200)
 A_DAY: Final = timedelta(days=1)
+UNIT: Final = r"[!-~]{1,24}"
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d))?", re.ASCII)
 
 
@@ -51,20 +49,18 @@ class Closed(BaseModel):
 # --- Request ----------------------------------------------------------------------------------------------
 
 
-def _moment(text: object) -> datetime:
-    """Return the naive UTC datetime that a text stands for."""
+def moment_of(text: object) -> datetime:
+    """Return the naive UTC datetime that a text stands for; raise PydanticCustomError for what is no such text."""
     if not isinstance(text, str):
         raise _no_moment()
-    return _moment_of(text)
-
-
-@lru_cache(maxsize=256)  # most things become known when they happen: their record has one text twice
-def _moment_of(text: str) -> datetime:
-    if not MOMENT.fullmatch(text):
-        raise _no_moment()
     try:
-        found = datetime.fromisoformat(text.removesuffix("Z"))  # what is in UTC already needs no conversion
-        found = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+        if text[4::3] == "--T::Z" and len(text) == len("2026-03-02T10:00:00Z"):  # as nearly all software writes it
+            found = datetime.fromisoformat(text[:-1])
+        elif MOMENT.fullmatch(text):
+            found = datetime.fromisoformat(text)
+            found = found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+        else:
+            raise _no_moment()
     except (ValueError, OverflowError) as error:
         raise _no_moment() from error
     if not YEARS[0] <= found.year < YEARS[1]:
@@ -76,7 +72,8 @@ def _no_moment() -> PydanticCustomError:
     return PydanticCustomError("moment", "a date (2026-03-02) or an ISO 8601 date-time with its offset from UTC")
 
 
-def _not_far_ahead(moment: datetime | None) -> datetime | None:
+def not_far_ahead(moment: datetime | None) -> datetime | None:
+    """Return a moment, or raise PydanticCustomError where it is more than a day ahead."""
     if moment is not None and moment > now() + A_DAY:
         raise PydanticCustomError("as_of", "a moment that is at most a day ahead: nothing is known after it")
     return moment
@@ -89,7 +86,7 @@ def _system(name: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _spelled(system: str, code: str) -> str:
+def spelled(system: str, code: str) -> str:
     """Return a code as its system writes it; codes repeat, so it is worked out once for each that is one."""
     return SYSTEMS[system](code).value
 
@@ -101,7 +98,7 @@ def now() -> datetime:
 
 Moment = Annotated[
     datetime,
-    PlainValidator(_moment),
+    PlainValidator(moment_of),
     WithJsonSchema({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}),
 ]
 
@@ -132,7 +129,7 @@ class ClinicalRecord(Closed):
     ] = None
     unit: Annotated[
         str | None,
-        Field(pattern=r"^[!-~]{1,24}$", description="UCUM unit of the value. Without it a measurement is not used."),
+        Field(pattern=f"^{UNIT}$", description="UCUM unit of the value. Without it a measurement is not used."),
     ] = None
 
     @field_validator("code")
@@ -140,7 +137,7 @@ class ClinicalRecord(Closed):
     def _of_its_system(cls, code: str, info: ValidationInfo) -> str:
         name = info.data.get("system")
         try:
-            return code if name is None else _spelled(name, code)
+            return code if name is None else spelled(name, code)
         except InvalidCode:
             assert name is not None
             form = f"a {SYSTEMS[name].title} code, which should {SYSTEMS[name].form}"
@@ -156,7 +153,7 @@ class ClinicalRecord(Closed):
 
 AsOf = Annotated[
     Moment | None,
-    AfterValidator(_not_far_ahead),
+    AfterValidator(not_far_ahead),
     Field(description="The risk is estimated from what was known strictly before this moment; now, if left out."),
 ]
 
@@ -356,76 +353,6 @@ class Models(Closed):
 
     models: tuple[Served, ...]
     withheld: tuple[Withheld, ...] = ()
-
-
-# --- From the request to a history ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a request says, ready to be scored.
-
-    Attributes
-    ----------
-    history
-        The records that can be used, values in their concepts' units.
-    as_of
-        Naive UTC.
-    warnings
-        What was left out, and why.
-    """
-
-    history: History
-    as_of: datetime
-    warnings: tuple[Omission, ...]
-
-
-WARNINGS: Final[dict[str, tuple[str, str]]] = {
-    "unit": (
-        "Mesures non utilisées : unité absente ou inconnue pour leur code",
-        "Measurements not used: no unit, or one unknown for their code",
-    ),
-    "implausible": (
-        "Mesures non utilisées : valeur hors des limites plausibles",
-        "Measurements not used: value outside the plausible range",
-    ),
-    "after_as_of": (
-        "Données ignorées : survenues ou connues à la date de l’estimation ou après",
-        "Records ignored: they happened or became known at or after the time of the estimate",
-    ),
-}
-
-
-def read(request: ScoreRequest, concepts: Iterable[Concept], moment: datetime | None = None) -> Reading:
-    """Return the history a request describes.
-
-    Parameters
-    ----------
-    request
-        Validated.
-    concepts
-        Definitions by which values are converted and believed: those the model reads.
-    moment
-        What ``as_of`` is where the request has none; now by default.
-    """
-    as_of = request.as_of or moment or now()
-    concept_of = measured_by(tuple(concepts))
-    counts = dict.fromkeys(WARNINGS, 0)
-    kept = []
-    for given in request.records:
-        code, value, unit = f"{given.system}:{given.code}", given.value, given.unit
-        happened_at, known_at = given.happened_at, given.known_at or given.happened_at
-        is_seen = happened_at < as_of and known_at < as_of
-        if not is_seen:
-            counts["after_as_of"] += 1  # the evaluator does not see it anyway: this only says so
-        if value is not None and (concept := concept_of(code)) is not None:
-            value, unit, fault = believed(concept, value, unit)
-            if fault is not None and is_seen:
-                counts[fault] += 1
-                continue  # a measurement that is not believed does not count as measured
-        kept.append(Record(happened_at, known_at, code, value, unit))
-    warnings = (Omission(code=c, fr=WARNINGS[c][0], en=WARNINGS[c][1], count=n) for c, n in counts.items() if n)
-    return Reading(History(tuple(kept)), as_of, tuple(warnings))
 
 
 # --- Problems ---------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from threading import Lock
 from typing import Final
 
 from serving import refusals, settings
-from serving.contract import Abstention, Reading, Risk, ScoreRequest, now, read
+from serving.contract import Abstention, Risk, now
 from serving.gate import Admitted, admit, altered, examine, refusal_of, unreadable
+from serving.reading import Asking, Reading, read
 from serving.refusals import Refused
 from serving.scoring import score, score_each
 from serving.trial import tried
@@ -118,7 +119,7 @@ class Desk:
         """Return whether there is a model that may be used now."""
         return self.why_not() is None
 
-    def answer(self, request: ScoreRequest) -> Risk | Abstention:
+    def answer(self, asking: Asking) -> Risk | Abstention:
         """Return the answer to a request.
 
         Raises
@@ -127,12 +128,12 @@ class Desk:
             If no model may be used now.
         """
         admitted = self.model()
-        return said(admitted, read(request, admitted.concepts))
+        return said(admitted, read(asking, admitted.concepts))
 
-    def answer_each(self, requests: Sequence[ScoreRequest]) -> list[Risk | Abstention]:
+    def answer_each(self, askings: Sequence[Asking]) -> list[Risk | Abstention]:
         """Return the answers to several requests, in their order: those that `answer` gives."""
         admitted = self.model()
-        readings = [read(request, admitted.concepts) for request in requests]
+        readings = [read(asking, admitted.concepts) for asking in askings]
         found = score_each(admitted, [(reading.history, reading.as_of) for reading in readings])
         return [_warned(answer, reading) for answer, reading in zip(found, readings, strict=True)]
 

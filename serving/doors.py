@@ -15,13 +15,14 @@ from features.typography import LANGUAGES, Language
 from serving import access, cds_hooks, fhir
 from serving.cds_hooks.asking import LANGUAGE
 from serving.cds_hooks.discovery import PREFIX, service_id, templates
-from serving.contract import Answers, BatchRequest, ScoreRequest, now, read
+from serving.contract import Answers, now
 from serving.desk import Desk, said
 from serving.desks import Desks
 from serving.fhir.metadata import OPERATION
 from serving.hardening import Door, Stopped, judge, taken
 from serving.languages import preferred
 from serving.outcome import note_answers, note_user, practice
+from serving.reading import Asking, asking_of, askings_of, read
 from serving.refusals import Refused
 from serving.replies import desk_of, desks_of, home_of, reply
 
@@ -35,13 +36,13 @@ DOORS: Final = (
     Door("/models/{study}/card", r"/models/[^/]+/card(\.json|\.[a-z]+\.html)?", needs=None),  # cards link to it
     Door("/models", "/models", needs=()),
     Door("/metrics", "/metrics", needs=("metrics",)),
-    Door("/score", "/score", partial(judge, model=ScoreRequest), needs=(_STUDY,)),
-    Door("/score/batch", "/score/batch", partial(judge, model=BatchRequest), fhir.LARGEST, needs=(_STUDY,)),
-    Door("/score/{study}", "/score/(?P<study>[^/]+)", partial(judge, model=ScoreRequest), needs=(_STUDY,)),
+    Door("/score", "/score", asking_of, needs=(_STUDY,)),
+    Door("/score/batch", "/score/batch", askings_of, fhir.LARGEST, needs=(_STUDY,)),
+    Door("/score/{study}", "/score/(?P<study>[^/]+)", asking_of, needs=(_STUDY,)),
     Door(
         "/score/{study}/batch",
         "/score/(?P<study>[^/]+)/batch",
-        partial(judge, model=BatchRequest),
+        askings_of,
         fhir.LARGEST,
         needs=(_STUDY,),
     ),
@@ -81,22 +82,21 @@ def score_one(request: Request) -> Response:
     return scored(desk, taken(request.scope), desks_of(request))
 
 
-def scored(desk: Desk, asked: ScoreRequest, desks: Desks) -> Response:
+def scored(desk: Desk, asking: Asking, desks: Desks) -> Response:
     """Return the answer of a desk as it goes out, and have a candidate asked the same."""
     moment = now()
-    answer = desk.answer(asked)
+    answer = desk.answer(asking)
     note_answers([answer])
     shadow = desks.shadows.get(answer.model.study)
     if shadow is not None:
-        shadow.compare(answer, lambda concepts: read(asked, concepts, moment))
+        shadow.compare(answer, lambda concepts: read(asking, concepts, moment))
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def score_batch(request: Request) -> Response:
     """Answer for several patients, in their order."""
     desk = desk_of(request, request.path_params.get("study"))
-    asked: BatchRequest = taken(request.scope)
-    answers = Answers(answers=tuple(desk.answer_each(asked.requests)))
+    answers = Answers(answers=tuple(desk.answer_each(taken(request.scope))))
     note_answers(answers.answers)
     return Response(answers.model_dump_json(), media_type="application/json")
 

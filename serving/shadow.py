@@ -20,8 +20,9 @@ from typing import Final
 
 from features.codes import Concept
 from serving.comparison import category
-from serving.contract import Abstention, Category, Reading, Risk
+from serving.contract import Abstention, Category, Risk
 from serving.gate import Admitted, candidate
+from serving.reading import Reading
 from serving.scoring import Frames, probabilities
 from serving.trial import tried
 

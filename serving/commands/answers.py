@@ -26,14 +26,15 @@ from serving.commands import (
     ledger_of,
     there,
 )
-from serving.contract import ScoreRequest, now
+from serving.contract import now
 from serving.desk import Desk
 from serving.desks import Desks
 from serving.gate import Admitted
-from serving.hardening import Stopped, judge
+from serving.hardening import Stopped
 from serving.openapi import EXAMPLES
 from serving.outreach import Models, Wanted, write_list
 from serving.plain import plain
+from serving.reading import asking_of
 from serving.refusals import Refused
 
 #: Seconds that a connection may be idle: longer than proxies keep one (nginx: 60), so that it is the client that closes
@@ -89,11 +90,11 @@ def run_score(given: argparse.Namespace) -> None:
     else:
         body = there(given.request, "request").read_bytes()
     try:
-        request = judge(body, ScoreRequest)
+        asking = asking_of(body)
     except Stopped as stopped:
         lines = [f"  {fault.where}: expected {fault.expected}" for fault in stopped.problem.faults]
         raise Invalid("\n".join([f"invalid request: {stopped.problem.message}", *lines])) from stopped
-    answer = _desk(given, _bundles(given)).answer(request)
+    answer = _desk(given, _bundles(given)).answer(asking)
     if given.json:
         print(json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, indent=2))
     else:

@@ -23,8 +23,9 @@ from features.sources.fhir import Row, Surroundings, each_resource, rows
 from features.sources.fhir.bundles import ID, Found, checked_id
 from features.sources.fhir.codings import Codings, codings
 from features.sources.fhir.resources import NO_MEDICATION, is_replaced
-from serving.contract import WARNINGS, Fault, Omission, Reading
+from serving.contract import Fault, Omission
 from serving.hardening import Stopped
+from serving.reading import WARNINGS, Reading
 
 MOST_RESOURCES: Final = 5_000
 #: Things that resources say: a panel says one a component.

@@ -13,7 +13,8 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from features.codes import SYSTEMS
-from serving.contract import ScoreRequest, now
+from serving.contract import now
+from serving.reading import Asking, asking_of
 from training.values import Bilingual
 
 AS_OF: Final = "2025-03-03T09:00:00+01:00"
@@ -63,9 +64,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def request_of(example: str) -> ScoreRequest:
-    """Return the request of an example, validated as one that came over the network."""
-    return ScoreRequest.model_validate_json(json.dumps(EXAMPLES[example]["value"]))
+def request_of(example: str) -> Asking:
+    """Return what an example asks, read as one that came over the network."""
+    return asking_of(json.dumps(EXAMPLES[example]["value"]).encode())
 
 
 def of_today(example: Any, today: date | None = None) -> Any:

@@ -19,7 +19,6 @@ from serving.cds_hooks.discovery import templates
 from serving.contract import (
     MOST_RECORDS,
     MOST_REQUESTS,
-    WARNINGS,
     Abstention,
     Answers,
     BatchRequest,
@@ -27,7 +26,6 @@ from serving.contract import (
     Problem,
     Risk,
     ScoreRequest,
-    read,
 )
 from serving.fhir.asking import LARGEST
 from serving.fhir.reading import MOST_RESOURCES
@@ -38,6 +36,7 @@ from serving.openapi.access import TAG as ACCESS
 from serving.openapi.examples import BATCH, EXAMPLES, of_today
 from serving.openapi.parts import LANGUAGE, Element, answer, body, in_path, one_of, refusals
 from serving.openapi.standard import SCHEMAS, TAGS, cds_hooks_paths, fhir_paths
+from serving.reading import WARNINGS, asking_of, read
 from serving.scoring import DEMONSTRATION_NOTICE, NOTICE, score
 
 TITLE: Final = "Vigie"
@@ -243,10 +242,8 @@ def _answers(admitted: Admitted | None) -> dict[str, Any]:
     """Return what the model that is served answers to the examples."""
     if admitted is None:
         return {}
-    requests = {name: json.dumps(example["value"]) for name, example in of_today(EXAMPLES).items()}
-    readings = {
-        name: read(ScoreRequest.model_validate_json(text), admitted.concepts) for name, text in requests.items()
-    }
+    bodies = {name: json.dumps(example["value"]).encode() for name, example in of_today(EXAMPLES).items()}
+    readings = {name: read(asking_of(body), admitted.concepts) for name, body in bodies.items()}
     return {
         name: {
             "summary": EXAMPLES[name]["summary"],

@@ -20,12 +20,13 @@ from features.intake import SCHEMA
 from features.records import History, Records, Shard
 from features.sources.fhir import FHIR, Row
 from serving import fhir
-from serving.contract import Abstention, Risk, read
+from serving.contract import Abstention, Risk
 from serving.fhir.assessment import as_percent
 from serving.fhir.reading import _merged
 from serving.gate import Admitted
 from serving.hardening import Stopped
 from serving.openapi import request_of
+from serving.reading import read
 from serving.scoring import score, score_many
 from tests.conftest import at_most
 from tests.serving import files

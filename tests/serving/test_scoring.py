@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from features.records import History, Record
-from serving.contract import Abstention, Risk, read
+from serving.contract import Abstention, Risk
 from serving.gate import Admitted, admit
 from serving.openapi import request_of
+from serving.reading import read
 from serving.scoring import Frames, answers, score, score_many
 from tests.serving.bundles import NOW, assemble, decide
 from tests.serving.histories import AS_OF, shard

@@ -13,7 +13,7 @@ from features.records import History
 from features.typography import COLON
 from serving.cds_hooks.cards import LONGEST_SUMMARY, OVERRIDE_REASONS, SCREENING_REASONS
 from serving.cds_hooks.discovery import templates
-from serving.contract import Abstention, Risk, ScoreRequest, now, read
+from serving.contract import Abstention, Risk, now
 from serving.desk import Desk
 from serving.desks import Desks
 from serving.fhir.assessment import as_percent
@@ -21,6 +21,7 @@ from serving.gate import Admitted
 from serving.openapi import EXAMPLES, request_of
 from serving.openapi.examples import call, parameters
 from serving.plain import plain
+from serving.reading import asking_of, read
 from serving.scoring import score
 from tests.serving.conftest import Asked
 from tests.serving.test_cds_hooks import card_faults, service_faults
@@ -174,8 +175,8 @@ def test_a_probability_is_called_one_at_every_door(doors: Asked, screening: Admi
 def test_every_reason_not_to_answer_says_whether_it_is_known(screening: Admitted) -> None:
     request = copy.deepcopy(EXAMPLES["risk"]["value"])
     request["records"] = [record for record in request["records"] if record["code"] not in ("birth", "registered")]
-    parsed = ScoreRequest.model_validate_json(json.dumps(request))
-    reading = read(parsed, screening.concepts)
+    asking = asking_of(json.dumps(request).encode())
+    reading = read(asking, screening.concepts)
     answer = score(screening, reading.history, reading.as_of)
     assert isinstance(answer, Abstention)
     because = {reason.code: reason.because for reason in answer.reasons}

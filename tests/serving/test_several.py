@@ -183,8 +183,8 @@ def test_a_candidate_is_counted_and_never_shown(
 
 
 def risk(admitted: Admitted) -> float:
-    from serving.contract import read
     from serving.openapi import request_of
+    from serving.reading import read
     from serving.scoring import Frames, probabilities
 
     reading = read(request_of("risk"), admitted.concepts)
