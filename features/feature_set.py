@@ -28,6 +28,7 @@ from features.language import (
     ExpressionError,
     Leaf,
     Node,
+    Type,
     concepts_of,
     dated,
     from_dict,
@@ -65,14 +66,19 @@ class Feature:
     stated_absence: Absence | None = None
 
     @cached_property
+    def type(self) -> Type:
+        """What kind of value it has."""
+        return self.node.type
+
+    @cached_property
     def unit(self) -> str | None:
         """UCUM unit; None for a condition or a category."""
-        return getattr(self.node.type, "unit", None)
+        return getattr(self.type, "unit", None)
 
     @cached_property
     def is_condition(self) -> bool:
         """Whether the value is true or false."""
-        return isinstance(self.node.type, Boolean)
+        return isinstance(self.type, Boolean)
 
     @cached_property
     def leaves(self) -> tuple[Leaf, ...]:
@@ -94,7 +100,7 @@ class Feature:
         """What it means that nothing is recorded, as it follows from the expression."""
         if self.without_records is None:
             return "never measured"
-        is_nought = self.without_records == 0 and not isinstance(self.node.type, Category)  # of which 0 is the first
+        is_nought = self.without_records == 0 and not isinstance(self.type, Category)  # of which 0 is the first
         return "negative by absence" if self.is_condition or is_nought else "assumed"
 
     @property
@@ -224,7 +230,7 @@ class FeatureSet(Mapping[str, Feature]):
 
     @cached_property
     def _categories(self) -> Mapping[str, Category]:
-        kinds = {feature.name: feature.node.type for feature in self.values()}
+        kinds = {feature.name: feature.type for feature in self.values()}
         return {name: kind for name, kind in kinds.items() if isinstance(kind, Category)}
 
     def frame(self, columns: npt.NDArray[np.float64]) -> pd.DataFrame:
@@ -254,7 +260,7 @@ class FeatureSet(Mapping[str, Feature]):
                     "feature": f.name,
                     "fr": f.fr,
                     "en": f.en,
-                    "type": str(f.node.type),
+                    "type": str(f.type),
                     "unit": f.unit,
                     "direction": {-1: "lowers", 0: "either", 1: "raises"}[f.direction],
                     "absence": f.absence,

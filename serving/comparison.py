@@ -11,6 +11,7 @@ from features.feature_set import FeatureSet
 from features.typography import COLON
 from serving.contract import Category, Comparator, Note
 from training.published.comparators import SHOWN
+from training.published.equation import columns_of
 from training.scales import ESC_2021, Scale
 
 DECIMALS: Final = 6
@@ -45,6 +46,7 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
     if published is None:
         return [None] * len(frame)
     risks, reasons = published.answer(frame)
+    ages = columns_of(frame, ["age"])["age"]
     return [
         Comparator(
             name=published.name,
@@ -53,7 +55,7 @@ def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Compar
             category=None if reason else category(risk, age, ESC_2021),
             refusal=_refusal(reason, features) if reason else None,
         )
-        for risk, reason, age in zip(risks.round(DECIMALS).tolist(), reasons, frame["age"].tolist(), strict=True)
+        for risk, reason, age in zip(risks.round(DECIMALS).tolist(), reasons, ages.tolist(), strict=True)
     ]
 
 

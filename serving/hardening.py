@@ -228,7 +228,10 @@ class Hardened:
 async def _judged(
     scope: Scope, receive: Receive, door: Door, headers: Mapping[bytes, bytes], visit: Visit
 ) -> tuple[Scope, Receive]:
-    """Return what an acceptable body asks, and a channel on which it is read again; raise `Stopped` for any other."""
+    """Return a scope with what an acceptable body asks, and a channel without the body; raise `Stopped` for any other.
+
+    Nobody behind the wall reads it a second time.
+    """
     _check_headers(headers, door)
     try:
         async with timeout(BODY_WITHIN):
@@ -245,15 +248,12 @@ async def _judged(
     found = asked() if len(body) <= A_FILE else await run_in_threadpool(asked)
     if door.about is not None:
         visit.asks_about(door.about(found))
-    scope = {**scope, ASKED: [found]}
-    waiting = [body]
+    waiting: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
 
-    async def replay() -> Message:
-        if not waiting:
-            return await receive()
-        return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+    async def nothing_more() -> Message:
+        return waiting.pop() if waiting else await receive()
 
-    return scope, replay
+    return {**scope, ASKED: [found]}, nothing_more
 
 
 def taken(scope: Scope) -> Any:

@@ -35,7 +35,7 @@ from features.store import CODE, ROW
 from serving.cds_hooks.discovery import is_risk
 from serving.desks import Desks
 from serving.gate import Admitted
-from serving.scoring import DECIMALS, REASONS, Frames, direction_of, probabilities, signature
+from serving.scoring import Frames, contributions, direction_of, movers, probabilities, signature
 from training.reasons import sentence
 from training.values import Bilingual
 
@@ -264,8 +264,8 @@ def _reasons(admitted: Admitted, rows: Frames) -> pa.Array:
     names = list(admitted.artefact.features)
     ages = np.full(rows.values.shape, np.nan)
     ages[:, [names.index(name) for name in admitted.measured_ages]] = rows.ages
-    added = np.nan_to_num(admitted.artefact.model.contributions(rows.features)[1].to_numpy().round(DECIMALS))
-    order = np.argsort(-np.abs(added), axis=1, kind="stable")[:, :REASONS]
+    added = contributions(admitted, rows)
+    order = movers(added)
     chosen = (np.take_along_axis(each, order, axis=1).tolist() for each in (added, rows.values, ages))
     reason = _Reasons(admitted)
     return pa.array(

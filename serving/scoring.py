@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -236,7 +237,7 @@ def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> lis
     model, features, scale = admitted.artefact.model, admitted.artefact.features, admitted.artefact.scale
     horizon = float(model.horizon_)
     risks = model.risk(frames.features, horizon).round(DECIMALS).tolist()
-    contributions = model.contributions(frames.features)[1].to_numpy().round(DECIMALS)
+    added = contributions(admitted, frames)
     comparators = compare(admitted.artefact.comparator, features, frames.features)
     signed = signature(admitted)
     rows = zip(
@@ -244,7 +245,8 @@ def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> lis
         risks,
         comparators,
         _rows(features, frames.values),
-        _rows(features, contributions),
+        added.tolist(),
+        movers(added).tolist(),
         _rows(admitted.measured_ages, frames.ages),
         strict=True,
     )
@@ -256,30 +258,44 @@ def _risks(admitted: Admitted, frames: Frames, as_of: Sequence[datetime]) -> lis
             horizon_years=horizon,
             category=category(risk, values.get("age"), scale),
             comparator=comparator,
-            reasons=_reasons(features, values, added, ages, scale.quantity),
+            reasons=_reasons(features, values, added, moving, ages, scale.quantity),
             inputs=tuple(
                 _input(features[name], value, ages.get(name), moment)
                 for name, value in values.items()
                 if value is not None
             ),
             missing=tuple(
-                Missing(feature=name, fr=features[name].fr, en=features[name].en)
-                for name, value in values.items()
-                if value is None
+                _missing(name, features[name].fr, features[name].en) for name, value in values.items() if value is None
             ),
         )
-        for moment, risk, comparator, values, added, ages in rows
+        for moment, risk, comparator, values, added, moving, ages in rows
     ]
 
 
+def contributions(admitted: Admitted, frames: Frames) -> Floats:
+    """Return what each feature adds to each person's log-odds, 0 where the model does not say: shaped as the values."""
+    _, added = admitted.artefact.model.contributions(frames.features)
+    found: Floats = np.nan_to_num(added.to_numpy().round(DECIMALS)) + 0.0  # no minus before nought
+    return found
+
+
+def movers(added: Floats) -> npt.NDArray[np.int64]:
+    """Return the places of the features that move each risk most, the largest first; equal ones in their own order."""
+    return np.argsort(-np.abs(added), axis=1, kind="stable")[:, :REASONS]
+
+
 def _reasons(
-    features: FeatureSet, values: Row, contributions: Row, ages: Row, quantity: Bilingual
+    features: FeatureSet,
+    values: Row,
+    added: Sequence[float],
+    moving: Sequence[int],
+    ages: Row,
+    quantity: Bilingual,
 ) -> tuple[Reason, ...]:
-    """Return the features that move the risk most, the largest first; equal ones in the features' order."""
-    added = {name: value or 0.0 for name, value in contributions.items()}
-    found = []
-    for name in sorted(added, key=lambda name: -abs(added[name]))[:REASONS]:
-        contribution = added[name]
+    """Return a reason for each place of ``moving``."""
+    names, found = list(values), []
+    for place in moving:
+        name, contribution = names[place], added[place]
         said = sentence(features[name], values[name], contribution, ages.get(name), quantity)
         direction = direction_of(contribution)
         found.append(Reason(feature=name, direction=direction, contribution=contribution, fr=said.fr, en=said.en))
@@ -293,6 +309,8 @@ def direction_of(contribution: float) -> Direction:
 
 def _input(feature: Feature, value: float, years_ago: float | None, as_of: datetime) -> Input:
     """Return a value as the model used it."""
+    if feature.is_condition and years_ago is None:
+        return _undated_condition(feature.name, feature.fr, feature.en, value == 1.0)
     return Input(
         feature=feature.name,
         fr=feature.fr,
@@ -301,3 +319,14 @@ def _input(feature: Feature, value: float, years_ago: float | None, as_of: datet
         unit=feature.unit,
         measured_at=None if years_ago is None else as_of - timedelta(microseconds=round(years_ago * YEAR)),
     )
+
+
+# Half of what an answer lists is one of a few: those are made once.
+@lru_cache(maxsize=4096)
+def _undated_condition(name: str, fr: str, en: str, value: bool) -> Input:
+    return Input(feature=name, fr=fr, en=en, value=value, unit=None, measured_at=None)
+
+
+@lru_cache(maxsize=4096)
+def _missing(name: str, fr: str, en: str) -> Missing:
+    return Missing(feature=name, fr=fr, en=en)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from features.feature_set import Feature, FeatureSet
@@ -27,6 +28,7 @@ from training.values import Bilingual
 DAYS_A_YEAR: Final = 365.25
 
 
+@lru_cache(maxsize=256)
 def unit_names(ucum: str | None) -> Bilingual | None:
     """Return a UCUM unit as it follows a number, an annotation in parentheses; None where there is nothing to write."""
     fr, en = unit(ucum, "fr"), unit(ucum, "en")
@@ -116,7 +118,7 @@ def sentence(
 
 def value_text(feature: Feature, value: float) -> Bilingual:
     """Return a feature's value as people write it: with its unit, yes or no for a condition, a span for a time."""
-    kind = feature.node.type
+    kind = feature.type
     if feature.is_condition:
         return Bilingual(fr="oui", en="yes") if value else Bilingual(fr="non", en="no")
     if isinstance(kind, Category):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, Literal, Self
 
@@ -134,6 +135,8 @@ class PublishedModel(RiskModel):
         reasons = np.full(len(X), "", dtype=object)
         for position, equation in enumerate(self.equations):
             rows = np.flatnonzero(chosen == position)
+            if rows.size == len(X):
+                return self._answer_by(equation, features)
             if rows.size:
                 theirs = {name: values[rows] for name, values in features.items()}
                 risk[rows], reasons[rows] = self._answer_by(equation, theirs)
@@ -156,11 +159,11 @@ class PublishedModel(RiskModel):
 
     def _features(self, X: pd.DataFrame) -> dict[str, Floats]:
         """Return the features that the equations read, as numbers."""
-        given = list(X.columns)
+        given = Counter(X.columns.tolist())
         wrong = [f"{name}: not there: add it to the feature set" for name in self.features if name not in given]
-        wrong += [f"{name}: given more than once: keep one" for name in self.features if given.count(name) > 1]
+        wrong += [f"{name}: given more than once: keep one" for name in self.features if given[name] > 1]
         numbers = {}
-        for name, values in columns_of(X, [name for name in self.features if given.count(name) == 1]).items():
+        for name, values in columns_of(X, [name for name in self.features if given[name] == 1]).items():
             numbers[name], unreadable = read_numbers(values)
             if unreadable is not None and unreadable.any():
                 wrong.append(Fault(name, "unreadable", unreadable, "not a number", "give a number").describe(X.index))

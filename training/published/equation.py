@@ -335,7 +335,7 @@ def columns_of(frame: pd.DataFrame, names: Sequence[str]) -> dict[str, Array]:
     if len(frame) <= FEW_ROWS:
         table = frame.to_numpy()
         if table.dtype.kind in "fiub":
-            places = {name: place for place, name in enumerate(frame.columns)}
+            places = {name: place for place, name in enumerate(frame.columns.tolist())}
             return {name: table[:, places[name]] for name in names}
     return {name: column_values(frame[name]) for name in names}
 

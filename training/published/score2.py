@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -66,12 +67,18 @@ class Parameters:
         return each(inputs, SEX, self._risk_of_sex)
 
     def _risk_of_sex(self, sex: str, inputs: Inputs) -> Floats:
-        regions = np.array([self.recalibration[str(region)][sex] for region in REGION.words])
-        intercept, slope = regions[inputs["region"]].T
+        intercept, slope = self._by_region[sex][inputs["region"]].T
         predictor = self._linear_predictor(inputs, self.coefficients[sex])
         uncalibrated = np.log(-np.log(self.survival[sex])) + predictor - self.mean[sex]
         risk: Floats = -np.expm1(-np.exp(intercept + slope * uncalibrated))
         return risk
+
+    @cached_property
+    def _by_region(self) -> dict[str, Floats]:
+        """Intercept and slope of each region, in the order of its words, by sex."""
+        return {
+            sex: np.array([self.recalibration[str(region)][sex] for region in REGION.words]) for sex in self.survival
+        }
 
     def _linear_predictor(self, inputs: Inputs, terms: Mapping[str, tuple[float, float]]) -> Floats:
         z = {name: (inputs[name] - self.centre.get(name, 0.0)) / self.scale.get(name, 1.0) for name in terms}
