@@ -28,8 +28,9 @@ CODED: Final = pa.schema(
 )
 #: Odd, so that multiplying by it loses nothing (the golden ratio's bits, as in splitmix64).
 MIXER: Final = np.uint64(0x9E3779B97F4A7C15)
-#: Stands for the value of a row that has none.
-NO_VALUE: Final = np.uint64(0x7FF8_0000_0000_0001)
+HALF: Final = np.uint64(32)
+#: So many rows fit into a processor's own memory with all that is computed of them.
+AT_ONCE: Final = 1 << 14
 
 
 def merge(tables: Sequence[pa.Table]) -> pa.Table:
@@ -50,29 +51,37 @@ def merge(tables: Sequence[pa.Table]) -> pa.Table:
 
 def coded(tables: Sequence[pa.Table]) -> pa.Table:
     """Return tables as one, ``CODED``, in one piece."""
+    if len(tables) == 1 and tables[0].schema == CODED and all(column.num_chunks == 1 for column in tables[0].columns):
+        return tables[0]
     parts = [table.cast(CODED) for table in tables]
     return pa.concat_tables([CODED.empty_table(), *parts]).unify_dictionaries().combine_chunks()
 
 
 def _likenesses(sent: pa.Table) -> npt.NDArray[np.uint64]:
     """Return a number for each row that is the same for rows of the same fact, and hardly ever for others."""
-    found = np.zeros(len(sent), dtype=np.uint64)
-    for name in FACT:
-        found ^= _numbers(sent.column(name))
-        found *= MIXER
-        found ^= found >> np.uint64(32)
+    texts = [_places(sent.column(name)) for name in FACT if name in REPEATED]
+    happened_at = sent.column("happened_at").cast(pa.int64()).to_numpy().view(np.uint64)
+    value = sent.column("value").to_numpy()  # NaN where there is none
+    found = np.empty(len(sent), dtype=np.uint64)
+    for first in range(0, len(sent), AT_ONCE):
+        rows = slice(first, first + AT_ONCE)
+        number = np.zeros(len(found[rows]), dtype=np.uint64)
+        for places, many in texts:
+            number *= many
+            number += places[rows].astype(np.uint64)
+        for part in (happened_at[rows], (value[rows] + 0.0).view(np.uint64)):  # nought is nought, whatever its sign
+            number ^= number >> HALF
+            number *= MIXER
+            number ^= part
+        found[rows] = number
     return found
 
 
-def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    """Return a number for each value of a column, the same for values that SQL holds for the same."""
-    if pa.types.is_floating(column.type):
-        values = pc.fill_null(column, 0.0).to_numpy() + 0.0  # nought is nought, whatever its sign
-        return np.where(pc.is_valid(column).to_numpy(), values.view(np.uint64), NO_VALUE)
-    if pa.types.is_dictionary(column.type):
-        column = column.combine_chunks().indices.fill_null(-1)
-    numbers: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
-    return numbers.view(np.uint64)
+def _places(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], np.uint64]:
+    """Return the place of each row's text, -1 where there is none, and one more than there are texts."""
+    whole = column.combine_chunks()
+    places = whole.indices.fill_null(-1) if whole.null_count else whole.indices
+    return places.to_numpy(), np.uint64(len(whole.dictionary) + 1)
 
 
 @cache

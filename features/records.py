@@ -389,10 +389,11 @@ class Records:
 
     def _tables(self, delivery: dict[str, Any], shard: int) -> Iterator[pa.Table]:
         for name, expected in _of_shard(delivery, shard):
-            if digest((self.path / name).read_bytes()) != expected:
+            content = (self.path / name).read_bytes()
+            if digest(content) != expected:
                 raise AlteredRecords(f"{self.path / name} was altered after it was taken in")
-            with pq.ParquetFile(self.path / name, read_dictionary=REPEATED) as file:
-                yield file.read().cast(CODED)
+            with pq.ParquetFile(pa.BufferReader(content), read_dictionary=REPEATED) as file:
+                yield file.read(use_threads=False).cast(CODED)
 
     def __iter__(self) -> Iterator[Shard]:
         """Yield the shards in order, one in memory at a time."""
@@ -564,5 +565,6 @@ def _numbered(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]
 
 
 def _microseconds(table: pa.Table, column: str) -> npt.NDArray[np.int64]:
-    moments: npt.NDArray[np.int64] = pc.fill_null(table.column(column).cast(pa.int64()), NEVER).to_numpy()
+    numbers = table.column(column).cast(pa.int64())
+    moments: npt.NDArray[np.int64] = (pc.fill_null(numbers, NEVER) if numbers.null_count else numbers).to_numpy()
     return moments

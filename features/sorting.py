@@ -34,8 +34,10 @@ def order(
     if len(patient) == 0:
         return np.empty(0, dtype=np.int64)
     since = moment.view(np.uint64) - moment.min().view(np.uint64)
-    roughly = since >> np.uint64(max(0, int(since.max()).bit_length() - BITS))
-    key = patient.astype(np.uint64) << np.uint64(BITS) | roughly
+    since >>= np.uint64(max(0, int(since.max()).bit_length() - BITS))
+    key = patient.astype(np.uint64)
+    key <<= np.uint64(BITS)  # in place: to ask for memory takes longer than to reckon
+    key |= since
     found = np.argsort(key, kind="stable")
     key = key[found]
     is_tied = key[1:] == key[:-1]
