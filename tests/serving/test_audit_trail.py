@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from features.digests import canonical, digest
 from serving import audit_trail
 from serving.__main__ import main
+from serving.access import Guard, guard
 from serving.audit_trail import START, AuditKeyUnusable, AuditTrail, AuditTrailUnusable, load_key, own_key, verify
 from tests.conftest import REPOSITORY
 
@@ -207,6 +211,29 @@ def test_what_cannot_be_written_is_an_error(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_disk_that_may_not_keep_what_was_written_is_told_and_tried_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(guard, "SYNC_AFTER", 0.01)
+    monkeypatch.setattr(logging.getLogger("bentoml"), "propagate", True)
+    trail, tried = AuditTrail(tmp_path, KEY), []
+
+    def fails_once() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise OSError(errno.EIO, "the text of the system is not told")
+
+    async def write_twice() -> None:
+        wall = Guard(trail=trail)
+        for number in (1, 2):
+            wall.write(trail, FACTS, is_rationed=False)
+            while len(tried) < number:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(trail, "sync", fails_once)
+    asyncio.run(asyncio.wait_for(write_twice(), timeout=10))
+    assert [record.getMessage() for record in caplog.records] == ["the audit trail may not be on the disk: OSError"]
+    assert verify(tmp_path, KEY).lines == 2
+
+
 def test_a_process_that_is_killed_loses_no_line_that_it_finished(tmp_path):
     code = (
         "import sys; from pathlib import Path; from serving.audit_trail import AuditTrail\n"
