@@ -309,22 +309,19 @@ def direction_of(contribution: float) -> Direction:
 
 def _input(feature: Feature, value: float, years_ago: float | None, as_of: datetime) -> Input:
     """Return a value as the model used it."""
-    if feature.is_condition and years_ago is None:
-        return _undated_condition(feature.name, feature.fr, feature.en, value == 1.0)
+    used = bool(value) if feature.is_condition else round(value, DECIMALS)
+    if years_ago is None and used == int(used):
+        return _undated(feature.name, feature.fr, feature.en, used, feature.unit)
+    measured_at = None if years_ago is None else as_of - timedelta(microseconds=round(years_ago * YEAR))
     return Input(
-        feature=feature.name,
-        fr=feature.fr,
-        en=feature.en,
-        value=bool(value) if feature.is_condition else round(value, DECIMALS),
-        unit=feature.unit,
-        measured_at=None if years_ago is None else as_of - timedelta(microseconds=round(years_ago * YEAR)),
+        feature=feature.name, fr=feature.fr, en=feature.en, value=used, unit=feature.unit, measured_at=measured_at
     )
 
 
-# Half of what an answer lists is one of a few: those are made once.
-@lru_cache(maxsize=4096)
-def _undated_condition(name: str, fr: str, en: str, value: bool) -> Input:
-    return Input(feature=name, fr=fr, en=en, value=value, unit=None, measured_at=None)
+# Most of what an answer lists is one of a few conditions, counts and absent values: those are made once.
+@lru_cache(maxsize=8192)
+def _undated(name: str, fr: str, en: str, value: float, unit: str | None) -> Input:
+    return Input(feature=name, fr=fr, en=en, value=value, unit=unit, measured_at=None)
 
 
 @lru_cache(maxsize=4096)
