@@ -43,6 +43,7 @@ from serving.outreach import Wanted, write_list
 from tests.conftest import REPOSITORY
 
 CLIENTS: Final = (1, 8, 32)
+SCORE: Final = "/score/cardiovascular"
 #: A token holds for five minutes.
 A_SPELL: Final = 120.0
 #: By how much memory may grow in a soak, in megabytes.
@@ -146,8 +147,8 @@ def doors(
 ) -> list[Asked]:
     """Return the rows of the table."""
     bearer = f"Bearer {serving_servers.token(production)}"
-    scored = [(request("/score", each.json), _risk(each)) for each in people]
-    known = [(request("/score", each.json, authorization=bearer), _risk(each)) for each in people]
+    scored = [(request(SCORE, each.json), _risk(each)) for each in people]
+    known = [(request(SCORE, each.json, authorization=bearer), _risk(each)) for each in people]
     fhir = [
         (
             request("/fhir/RiskAssessment/$evaluate", each.fhir, "application/fhir+json"),
@@ -236,7 +237,7 @@ def soak(server: Server, people: Sequence[Patient], rate: float, seconds: float,
     while passed < seconds:
         spell = min(A_SPELL, seconds - passed)
         bearer = f"Bearer {serving_servers.token(server)}"
-        requests = [(request("/score", each.json, authorization=bearer), _risk(each)) for each in people]
+        requests = [(request(SCORE, each.json, authorization=bearer), _risk(each)) for each in people]
         came = ask(Load(server.port, requests, spell, rate=rate))
         passed += spell
         memory.append(server.megabytes())
