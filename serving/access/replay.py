@@ -71,7 +71,8 @@ class Used:
         with self._lock:
             self._forget(now)
             found = self._database.execute(
-                "INSERT OR IGNORE INTO used SELECT ?1, ?2 WHERE ?2 > (SELECT over FROM forgotten)", (name, over)
+                "INSERT OR IGNORE INTO used SELECT :name, :over WHERE :over > (SELECT over FROM forgotten)",
+                {"name": name, "over": over},
             )
             return found.rowcount == 1
 
