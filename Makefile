@@ -6,7 +6,8 @@ FOLDER ?= demo
 TESTS  ?=
 # Files stay whole, because tests of a file share what they make; the longest begin.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
-QUICK := --quiet --hypothesis-profile quick -m "not slow and not browser"
+# Plugins that nothing there needs take a second a process to import.
+QUICK := --quiet --hypothesis-profile quick -p no:schemathesis -p no:anyio -m "not slow and not browser"
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db

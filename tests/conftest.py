@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ from hypothesis import settings
 # How long an example takes says how busy the machine is; the same examples every time make a failure worth a look.
 settings.register_profile("vigie", deadline=None, derandomize=True)
 # The inner loop (`make check`) tries a few of them; whatever is pushed is tried on all.
-settings.register_profile("quick", settings.get_profile("vigie"), max_examples=10)
+settings.register_profile("quick", settings.get_profile("vigie"), max_examples=5)
 settings.load_profile("vigie")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+WHOLLY_LEFT_OUT = re.compile(r"^pytestmark = .*pytest\.mark\.(slow|browser)\b", re.MULTILINE)
 
 
 def at_most(examples: int, **other: Any) -> settings:
@@ -23,6 +26,13 @@ def at_most(examples: int, **other: Any) -> settings:
     if settings.get_current_profile_name() == "quick":
         examples = min(examples, settings.default.max_examples)
     return settings(max_examples=examples, **other)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave alone, in the inner loop, files of which it runs nothing: what they import takes seconds."""
+    if config.option.markexpr != "not slow and not browser" or collection_path.suffix != ".py":
+        return None
+    return True if WHOLLY_LEFT_OUT.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

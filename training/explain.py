@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import shap
 
 from features.feature_set import FeatureSet
 from features.privacy import SMALLEST_COUNT
@@ -245,9 +244,15 @@ def shap_values(model: Learned, X: pd.DataFrame) -> tuple[str, Floats, float]:
     raise TypeError(f"{model.name}: no exact explainer for a {type(model).__name__}")
 
 
+def _shap() -> Any:
+    import shap  # not above: it takes seconds, and most of what reads an explanation makes none
+
+    return shap
+
+
 def _of_classifier(model: Nested, X: pd.DataFrame) -> tuple[str, Floats, float]:
     if hasattr(model.event_, "booster_"):
-        found: Any = shap.TreeExplainer(model.event_.booster_)(X)
+        found = _shap().TreeExplainer(model.event_.booster_)(X)
         return "shap.TreeExplainer", np.asarray(found.values), float(np.ravel(found.base_values)[0])
     steps, linear = (model.event_[:-1], model.event_[-1]) if hasattr(model.event_, "steps") else (None, model.event_)
     return _linear(steps, linear.coef_[0], float(linear.intercept_[0]), X)
@@ -256,7 +261,7 @@ def _of_classifier(model: Nested, X: pd.DataFrame) -> tuple[str, Floats, float]:
 def _linear(steps: Any, coefficients: Floats, intercept: float, X: pd.DataFrame) -> tuple[str, Floats, float]:
     """Explain a linear model against columns of nought: where they are prepared, and so scaled, the training mean."""
     columns = X.to_numpy() if steps is None else np.asarray(steps.transform(X))
-    explainer: Any = shap.LinearExplainer((coefficients, intercept), np.zeros((1, columns.shape[1])))
+    explainer = _shap().LinearExplainer((coefficients, intercept), np.zeros((1, columns.shape[1])))
     added = np.asarray(explainer(columns).values)
     names = list(X.columns if steps is None else steps.get_feature_names_out())
     values = by_feature(added, names, X).to_numpy()
@@ -270,7 +275,7 @@ def _interactions(model: Learned, X: pd.DataFrame) -> tuple[Interaction, ...]:
             return _interactions(model.model_, X)
         case Nested() if hasattr(model.event_, "booster_"):
             read = model.at_first(X) if isinstance(model, StackedHazard) else X[model.features_]
-            found = np.asarray(shap.TreeExplainer(model.event_.booster_).shap_interaction_values(read))
+            found = np.asarray(_shap().TreeExplainer(model.event_.booster_).shap_interaction_values(read))
         case _:
             return ()
     strength = 2 * np.abs(found).mean(axis=0)  # shap gives each of the two features half
