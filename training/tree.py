@@ -18,16 +18,18 @@ def to_tree(value: Any) -> Any:
 
     NaN becomes None, other floats keep six significant digits.
     """
+    if value is None or isinstance(value, str | int):  # first, as most of a tree is
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, tuple | list):
+        return [to_tree(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_tree(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, Mapping):
         return {str(key): to_tree(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [to_tree(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
 
 

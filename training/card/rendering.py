@@ -12,11 +12,12 @@ from typing import Any, Final, Literal
 from jinja2 import Environment
 from markupsafe import Markup
 
+from features.digests import digest
 from features.pages import environment
 from features.styles import DOCUMENT, style
 from features.ticks import ticks
 from features.typography import Language, decimal, percent, typeset
-from training.card.documents import Document, content_digest, model_evidence, tree_of
+from training.card.documents import Document, model_evidence, tree_of
 from training.card.fields import CHAPTERS, FILLERS, Item
 from training.card.model_card import AlteredCard, ModelCard, require_about
 from training.card.suppression import gate
@@ -111,15 +112,16 @@ def gated_documents(
     if decision is not None:
         require_about(decision, card.digest)
     faults = []
-    for name, document in documents.items():
+    trees = {name: None if document is None else tree_of(document) for name, document in documents.items()}
+    for name, tree in trees.items():
         claimed = getattr(card.traceability, f"{name}_digest")
-        if document is None:
+        if tree is None:
             faults += [f"{name} is missing"] if not card.holes() else []
-        elif claimed is not None and content_digest(document) != claimed:
+        elif claimed is not None and digest(tree) != claimed:
             faults.append(f"{name} was altered: its digest is not the card's")
     if faults:
         raise AlteredCard("; ".join(faults))
-    return {name: None if document is None else gate(tree_of(document)) for name, document in documents.items()}
+    return {name: None if tree is None else gate(tree) for name, tree in trees.items()}
 
 
 def standing_of(card: ModelCard, decision: Decision | None) -> Standing:
