@@ -17,12 +17,16 @@ MAY_IMPORT = {
     "serving": {"features", "training", "serving"},
 }
 OURS = set(MAY_IMPORT)
+HOLD_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 @cache
 def imports(file: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    waiting: list[ast.AST] = [ast.parse(file.read_text())]
+    while waiting:
+        node = waiting.pop()
+        waiting += (child for child in ast.iter_child_nodes(node) if isinstance(child, HOLD_STATEMENTS))
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -37,12 +37,12 @@ def offered(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("python -m features pro", ["profile"]),
-        ("python -m features build --engine ", ["spark", "threads"]),
+        pytest.param("python -m features pro", ["profile"], marks=pytest.mark.slow),
+        pytest.param("python -m features build --engine ", ["spark", "threads"], marks=pytest.mark.slow),
         ("python -m training train --study screening-c", ["screening-cervical", "screening-colorectal"]),
-        ("python -m training ledger v", ["verify"]),
-        ("python -m serving score --cap", ["--capacity"]),
-        ("python -m serving portal --demonstration sub", ["submit"]),
+        pytest.param("python -m training ledger v", ["verify"], marks=pytest.mark.slow),
+        pytest.param("python -m serving score --cap", ["--capacity"], marks=pytest.mark.slow),
+        pytest.param("python -m serving portal --demonstration sub", ["submit"], marks=pytest.mark.slow),
     ],
 )
 def test_commands_options_and_values_are_offered(line: str, expected: list[str]) -> None:

@@ -77,7 +77,7 @@ def test_peers_are_given_our_task():
 
 
 def test_our_side_is_recounted_from_the_files(tmp_path):
-    write_population(tmp_path, 40, late=False)
+    write_population(tmp_path, 10, late=False)
     found = dict(zip(NAMES, np.hstack(list(by_columns(tmp_path))), strict=True))
     records = pq.read_table(tmp_path / "records-0000.parquet").to_pylist()
     index = pq.read_table(tmp_path / "index-0000.parquet").to_pylist()

@@ -451,7 +451,7 @@ RECOUNT = {
 
 def test_sql_counts_the_same(tmp_path: Path) -> None:
     """A small synthetic population, recomputed by DuckDB from its records: no step is shared with the evaluators."""
-    records = synthesise(tmp_path / "records", patients=250, seed=11)
+    records = synthesise(tmp_path / "records", patients=120, seed=11)
     rows = pd.concat(
         pd.DataFrame(
             {

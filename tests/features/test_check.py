@@ -189,7 +189,8 @@ ALLOWED = [("name", ODD[4]), ("about", ODD[5])]
 @pytest.mark.parametrize(
     ("key", "value"), [(key, value) for key in KEYS for value in ODD if (key, value) not in ALLOWED]
 )
-def test_an_odd_entry_is_told_and_its_files_are_not_strays(store, key, value):
+def test_an_odd_entry_is_told_and_its_files_are_not_strays(store, key, value, monkeypatch):
+    monkeypatch.setattr("features.check.BATCH_ROWS", 1000)
     changed = manifest(store)
     changed["deliveries"][0][key] = value
     write(store, changed)

@@ -43,6 +43,7 @@ from tests.features.test_omop_writing import (
 )
 
 Said = tuple[Any, ...]
+Foreseen = tuple[Counter[Said], Counter[str]]
 
 MANDATE = ["--purpose", "research", "--reference", "CSE-2026-014"]
 
@@ -64,6 +65,17 @@ def one(tmp_path: Path, row: Row) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def population(tmp_path_factory: pytest.TempPathFactory) -> Records:
     return synthesise(tmp_path_factory.mktemp("population") / "store", patients=100, shards=4)
+
+
+@pytest.fixture(scope="module")
+def facts(population: Records) -> list[Row]:
+    return facts_of(population)
+
+
+@pytest.fixture(scope="module")
+def foreseen(facts: list[Row]) -> Foreseen:
+    """What should come back of the population, and what should be said to be lost."""
+    return expected(facts)
 
 
 @pytest.fixture(scope="module")
@@ -261,24 +273,26 @@ def expected(facts: list[Row]) -> tuple[Counter[Said], Counter[str]]:
     return Counter((*key, known) for key, known in first.items()), +lost
 
 
-def test_a_population_comes_back_with_both_dates(population: Records, written: Path, tmp_path: Path) -> None:
+def test_a_population_comes_back_with_both_dates(
+    facts: list[Row], foreseen: Foreseen, written: Path, tmp_path: Path
+) -> None:
     found, entry = back(written, tmp_path / "back", DELIVERED_AT)
     assert entry["refused"] == entry["quarantined"] == {}
-    assert entry["about"]["not_read"] == {"Organization": len({f["practice"] for f in facts_of(population)})}
-    assert found == expected(facts_of(population))[0]
-    exact = Counter((f["patient"], *said(f)) for f in facts_of(population))
+    assert entry["about"]["not_read"] == {"Organization": len({f["practice"] for f in facts})}
+    assert found == foreseen[0]
+    exact = Counter((f["patient"], *said(f)) for f in facts)
     # Everything is equal to the microsecond, both dates, but who somebody is: known from birth.
     assert {code for _, code, *_ in (exact - found).elements()} == {"PRACTICE:birth", *SEXES}
     # And a death of a known cause is a death too.
     more = Counter(code for _, code, *_ in (found - exact).elements())
-    caused = sum(f["code"] == "PRACTICE:death.cardiovascular" for f in facts_of(population))
+    caused = sum(f["code"] == "PRACTICE:death.cardiovascular" for f in facts)
     assert more == {"PRACTICE:birth": 100, **{sex: more[sex] for sex in SEXES}} | (
         {"PRACTICE:death": caused} if caused else {}
     )
 
 
-def test_what_is_lost_of_a_population_is_said(population: Records, written: Path) -> None:
-    lost = expected(facts_of(population))[1]
+def test_what_is_lost_of_a_population_is_said(foreseen: Foreseen, written: Path) -> None:
+    lost = foreseen[1]
     assert lost[writing.KNOWN_BY_RULE] == 200
     readme = (written / "README.md").read_text(encoding="utf-8")
     for what, count in lost.items():
@@ -357,6 +371,7 @@ def test_the_same_records_give_the_same_files_and_another_name_other_ids(
     assert all(patient.encode() not in content for patient in patients_of(written).values())
 
 
+@pytest.mark.slow
 def test_on_the_command_line(population: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["export", str(population.path), "--as", "fhir", "--into", str(tmp_path / "fhir")]
     command += ["--name", "essai", *MANDATE]

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from features.__main__ import main
@@ -34,6 +34,7 @@ from features.sources.omop.tables import TABLES
 from features.sources.omop.writing import LOCAL, UNITS, write_omop
 from features.sources.units import unit_of
 from features.synthetic import DELIVERED_AT, synthesise
+from tests.conftest import at_most
 
 END = datetime(2025, 1, 1)
 NAMED = {"dataset_name": "essai", "dataset_version": "1"}
@@ -92,6 +93,8 @@ vocabulary: vocabulary_id s20!, vocabulary_name s255!, vocabulary_reference s255
 """
 KINDS = {"i": pa.int32(), "d": pa.date32(), "t": pa.timestamp("us"), "n": pa.float64(), "s": pa.string()}
 
+Foreseen = tuple[Counter[tuple[Any, ...]], Counter[str]]
+PEOPLE = 80
 MANDATE = ["--purpose", "research", "--reference", "CSE-2026-014"]
 
 
@@ -124,7 +127,18 @@ def patients_of(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def population(tmp_path_factory: pytest.TempPathFactory) -> Records:
-    return synthesise(tmp_path_factory.mktemp("population") / "store", patients=150, shards=4)
+    return synthesise(tmp_path_factory.mktemp("population") / "store", patients=PEOPLE, shards=4)
+
+
+@pytest.fixture(scope="module")
+def facts(population: Records) -> list[Row]:
+    return facts_of(population)
+
+
+@pytest.fixture(scope="module")
+def foreseen(facts: list[Row]) -> Foreseen:
+    """What should come back of the population, and what should be said to be lost."""
+    return expected(facts, DELIVERED_AT)
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +199,7 @@ def test_counts_by_sql(population: Records, written: Path) -> None:
 
     smoking = "code LIKE 'LOINC:LA%'"
     of_file = "'birth', 'male', 'female', 'registered', 'left', 'consultation', 'hospital_stay', 'other_contact'"
-    assert rows("person") == count("code = 'PRACTICE:birth'") == 150
+    assert rows("person") == count("code = 'PRACTICE:birth'") == PEOPLE
     assert rows("person", "gender_concept_id = 8507") == count("code = 'PRACTICE:male'")
     assert rows("observation_period") == count("code = 'PRACTICE:registered'")
     assert rows("death") == count("code LIKE 'PRACTICE:death%'") > 0
@@ -334,29 +348,27 @@ def expected(facts: list[Row], released: datetime) -> tuple[Counter[tuple[Any, .
     return Counter(told), +lost
 
 
-def test_a_population_comes_back(population: Records, written: Path, tmp_path: Path) -> None:
+def test_a_population_comes_back(facts: list[Row], foreseen: Foreseen, written: Path, tmp_path: Path) -> None:
     found, entry = back(written, tmp_path / "back", DELIVERED_AT)
     assert entry["refused"] == entry["quarantined"] == {}
-    facts = facts_of(population)
-    assert found == expected(facts, DELIVERED_AT)[0]
+    assert found == foreseen[0]
     exact = Counter((fact["patient"], *said(fact)) for fact in facts)
     changed = Counter(code for _, code, *_ in (exact - found).elements())
     # Everything else is equal to the microsecond: these are, to the day, or at the birth.
     assert set(changed) <= {*FOLLOWED, *SEXES}
-    assert changed["PRACTICE:male"] + changed["PRACTICE:female"] == 150
+    assert changed["PRACTICE:male"] + changed["PRACTICE:female"] == PEOPLE
     to_the_day = Counter((p, c, day(at)) for p, c, _, _, at in (exact - found).elements() if c in FOLLOWED)
     assert to_the_day == Counter((p, c, at) for p, c, _, _, at in (found - exact).elements() if c in FOLLOWED)
 
 
-def test_what_is_lost_of_a_population_is_said(population: Records, written: Path) -> None:
-    facts = facts_of(population)
+def test_what_is_lost_of_a_population_is_said(facts: list[Row], foreseen: Foreseen, written: Path) -> None:
     late = sum(
         f["known_at"] > day(f["happened_at"]) + timedelta(days=1) for f in facts if f["code"] != "PRACTICE:birth"
     )
     late -= sum(
         f["code"].startswith("PRACTICE:death") and f["known_at"] > day(f["happened_at"]) + timedelta(1) for f in facts
     )
-    lost = expected(facts, DELIVERED_AT)[1]
+    lost = foreseen[1]
     assert lost[queries.KNOWN_LATER] == late > 1000
     readme = (written / "README.md").read_text(encoding="utf-8")
     for what, count in lost.items():
@@ -415,7 +427,7 @@ def odd_facts(draw: st.DrawFn) -> list[Row]:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@at_most(20, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=odd_facts())
 def test_odd_records_come_back_or_are_said_to_be_lost(
     rows: list[Row], tmp_path_factory: pytest.TempPathFactory
@@ -482,6 +494,7 @@ def test_the_same_records_give_the_same_files_and_another_name_other_numbers(
     assert all(patient.encode() not in file.read_bytes() for file in written.iterdir() for patient in numbers.values())
 
 
+@pytest.mark.slow
 def test_on_the_command_line(population: Records, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["export", str(population.path), "--as", "omop", "--into", str(tmp_path / "omop")]
     command += ["--name", "essai", *MANDATE]

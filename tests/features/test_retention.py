@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalogue.concepts import CONCEPTS
@@ -21,6 +21,7 @@ from features.check import LEFT_OVER, check
 from features.privacy import Objections, pseudonym
 from features.records import Records
 from features.retention import Purge, purge
+from tests.conftest import at_most
 
 ROOT = Path(__file__).parents[2]
 KEY = bytes(range(32))
@@ -249,7 +250,7 @@ DAYS = (
 )
 
 
-@settings(max_examples=15)
+@at_most(15)
 @given(ROWS, st.sets(st.sampled_from("abcde")))
 def test_exactly_the_rule_is_followed(tmp_path_factory, rows, objecting):
     """The rule written again in SQL, over the files as they were."""

@@ -300,13 +300,14 @@ def parts(folder: Path) -> list[Path]:
 # --- What is not what it says -------------------------------------------------------------------------------
 
 
-def test_every_damaged_byte_is_noticed(tmp_path, made):
+@pytest.mark.parametrize("step", [331, pytest.param(41, marks=pytest.mark.slow)])
+def test_every_damaged_byte_is_noticed(tmp_path, made, step):
     asked = index(LANDMARKS[0], people=PEOPLE[:2])
     store = FeatureStore(tmp_path / "store", made)
     store.materialise(FEATURES, asked)
     file = parts(tmp_path)[0]
     data = file.read_bytes()
-    for position in range(0, len(data), 41):
+    for position in range(0, len(data), step):
         file.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
         with pytest.raises(StaleFeatures, match=r"0\d{3}-.*damaged.*delete it"):
             store.frame(FEATURES, asked)

@@ -56,7 +56,7 @@ from features.synthetic.people import make_people
 from features.synthetic.places import INHABITANTS, REGIONS
 from features.synthetic.practices import make_practices
 
-PATIENTS = 6_000
+PATIENTS = 5_000
 #: What the population has no record of; docs/synthetic-population.md says so.
 ABSENT = set(
     """
@@ -90,7 +90,7 @@ def truth(made: tuple[Records, Path]) -> pd.DataFrame:
 
 
 @cache
-def delivered_frame(difficulties: Difficulties = Difficulties(), patients: int = 4 * BLOCK) -> pd.DataFrame:  # noqa: B008
+def delivered_frame(difficulties: Difficulties = Difficulties(), patients: int = 2 * BLOCK) -> pd.DataFrame:  # noqa: B008
     """Records as they leave the practices, units not yet converted."""
     blocks = _Population(patients, 3, difficulties).blocks(range(patients))
     tables = [block.records.select(SCHEMA.names[:-1]) for block in blocks]
@@ -142,10 +142,17 @@ def test_two_runs_give_the_same_bytes_and_another_seed_others(tmp_path: Path) ->
     assert bytes_of(tmp_path / "a") != bytes_of(tmp_path / "c")
 
 
-def test_how_many_are_made_at_once_changes_no_record(tmp_path: Path) -> None:
-    patients = BLOCK + 100
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> int:
+    """As many people as are made together: fewer than usual, that several blocks be made in a moment."""
+    monkeypatch.setattr("features.synthetic.BLOCK", 200)
+    return 200
+
+
+def test_how_many_are_made_at_once_changes_no_record(tmp_path: Path, small_blocks: int) -> None:
+    patients = small_blocks + 100
     frames, truths = [], []
-    for at_once in (BLOCK, 10 * BLOCK):
+    for at_once in (small_blocks, 10 * small_blocks):
         file = tmp_path / f"truth-{at_once}.parquet"
         records = synthesise(tmp_path / str(at_once), patients=patients, seed=5, shards=3, at_once=at_once, truth=file)
         frames.append(frame_of(records))
@@ -155,12 +162,12 @@ def test_how_many_are_made_at_once_changes_no_record(tmp_path: Path) -> None:
     assert frames[0]["patient"].nunique() == patients
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, small_blocks: int) -> None:
     def interrupt(done: int, patients: int) -> None:
         raise KeyboardInterrupt
 
-    patients = BLOCK + 100
-    again = {"patients": patients, "at_once": BLOCK}
+    patients = small_blocks + 100
+    again = {"patients": patients, "at_once": small_blocks}
     with pytest.raises(KeyboardInterrupt):
         synthesise(tmp_path / "a", **again, progress=interrupt, truth=tmp_path / "truth-a.parquet")
     assert not list(tmp_path.glob("truth*"))
@@ -171,7 +178,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     synthesise(tmp_path / "b", **again, truth=tmp_path / "truth-b.parquet")
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
     assert (tmp_path / "truth-a.parquet").read_bytes() == (tmp_path / "truth-b.parquet").read_bytes()
-    assert seen == [(BLOCK, patients), (patients, patients)]
+    assert seen == [(small_blocks, patients), (patients, patients)]
     assert len(whole.deliveries) == 2
 
 

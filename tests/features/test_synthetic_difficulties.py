@@ -75,7 +75,7 @@ def test_one_region_codes_less_in_the_records() -> None:
         assert (of_region < 0.8) == low
 
     def coded(difficulties: Difficulties) -> float:
-        frame = delivered_frame(difficulties)
+        frame = delivered_frame(difficulties, 4 * BLOCK)
         there = told(frame, REGION).isin(REGIONS[last].split())
         treated = frame[frame["code"] == "ATC:A10BA02"].drop_duplicates("patient")
         treated = treated[treated["practice"].astype(str).map(there).astype(bool)]
@@ -161,7 +161,7 @@ def test_chest_pain_is_coded_less_in_women() -> None:
     def ratio(difficulties: Difficulties) -> float:
         coded = {True: 0.0, False: 0.0}
         felt = {True: 0.0, False: 0.0}
-        frame = delivered_frame(difficulties)
+        frame = delivered_frame(difficulties, 4 * BLOCK)
         rows = frame[frame["code"].map(CHEST_PAIN.covers).astype(bool)]
         by_person = rows.groupby("patient", observed=True).size()
         blocks = _Population(4 * BLOCK, 3, difficulties).blocks(range(4 * BLOCK))

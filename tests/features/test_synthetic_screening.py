@@ -42,9 +42,13 @@ PROGRAMMES = range(len(assumptions.PROGRAMMES))
 
 
 @cache
-def lives() -> Sequence[Lives]:
+def block_of_lives(block: int) -> Lives:
     practices = make_practices(np.random.default_rng(4), 40_000)
-    return [make_lives(np.random.SeedSequence([21, block]), BLOCK, practices) for block in range(20)]
+    return make_lives(np.random.SeedSequence([21, block]), BLOCK, practices)
+
+
+def lives(blocks: int = 20) -> Sequence[Lives]:
+    return [block_of_lives(block) for block in range(blocks)]
 
 
 def records(concept: Concept) -> pd.DataFrame:
@@ -96,7 +100,7 @@ def test_tests_come_as_often_as_the_truth_says(position: int, landmark: datetime
 
 @pytest.mark.parametrize("position", PROGRAMMES)
 def test_the_longer_the_horizon_the_more_tests(position: int) -> None:
-    participation = lives()[0].screening[position]
+    participation = lives(1)[0].screening[position]
     before = np.zeros(len(participation.person))
     for months in (3, 9, 16, 24):
         one, other = participation.probability(day(2015) + 40, day(2015) + 40 + months * 30)
@@ -109,7 +113,7 @@ def test_the_longer_the_horizon_the_more_tests(position: int) -> None:
 @pytest.mark.parametrize("position", PROGRAMMES)
 def test_truth_is_of_those_the_programme_is_for(position: int) -> None:
     programme = assumptions.PROGRAMMES[position]
-    for block in lives()[:3]:
+    for block in lives(3):
         participation = block.screening[position]
         probability = participation.probability(day(2015), day(2017))[0]
         age = (day(2015) + 90 - block.people.born[participation.person]) / assumptions.DAYS_A_YEAR
@@ -121,7 +125,7 @@ def test_truth_is_of_those_the_programme_is_for(position: int) -> None:
 def test_taking_part_is_a_habit_and_people_differ() -> None:
     """Who took part in the last two years and then is due again takes part more; practices and contact count too."""
     rows = []
-    for block in lives():
+    for block in lives(6):
         participation = block.screening[1]
         before = ((participation.test >= day(2013)) & (participation.test < day(2015))).any(axis=1)
         chance = participation.probability(day(2016), day(2018))[0]
@@ -136,7 +140,7 @@ def test_taking_part_is_a_habit_and_people_differ() -> None:
 
 
 def test_nobody_is_tested_again_too_early() -> None:
-    for block in lives()[:5]:
+    for block in lives(5):
         for participation, wait in zip(block.screening, (4, 4, 1), strict=True):
             tested = np.isfinite(participation.test)
             for row in np.flatnonzero(tested.sum(axis=1) > 1)[:500]:
@@ -210,7 +214,7 @@ def test_what_excludes_is_told_and_ends_the_programme() -> None:
 def test_some_are_screened_outside_the_programme_more_than_others() -> None:
     """Individual mammograms are the well-off's: a label made of the programme's tests alone mistakes them."""
     shares = np.zeros((5, 2))
-    for block in lives():
+    for block in lives(6):
         participation = block.screening[0]
         quintile = block.people.quintile[participation.person] - 1
         within = (participation.test >= day(2015)) & (participation.test < LAST_DAY)

@@ -122,7 +122,7 @@ def habits_and_illnesses() -> Iterator[tuple[str, float]]:
 
 def on_file() -> Iterator[tuple[str, float]]:
     """What only records say, of people registered on 1 January 2015."""
-    frame = delivered_frame()
+    frame = delivered_frame(patients=4 * BLOCK)
     by_code = {code: rows.groupby("patient", observed=True)["happened_at"] for code, rows in frame.groupby("code")}
     first = {code: moments.min() for code, moments in by_code.items()}
     since = first["PRACTICE:registered"].clip(lower=pd.Timestamp(2009, 1, 1))

@@ -6,13 +6,14 @@ import json
 import shutil
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from features.catalogue.cardiovascular import ADULTS_40_TO_79, CARDIOVASCULAR, REQUIRED_MEASUREMENTS
 from features.digests import canonical, digest, digest_folder
@@ -126,14 +127,15 @@ def card(digests: Mapping[str, str], demonstration: bool = False, **changes: Any
     sections = {}
     for name, section in SECTIONS.items():
         values = dict(given.get(name, {}))
-        for field, about in section.model_fields.items():
-            if field not in values:
-                values[field] = _something(about.rebuild_annotation())
+        for field in section.model_fields.keys() - values.keys():
+            values[field] = _made_up(section, field)
         sections[name] = section(**values)
     return ModelCard(**sections).final()
 
 
-def _something(annotation: Any) -> Any:
+@cache
+def _made_up(section: type[BaseModel], field: str) -> Any:
+    annotation = section.model_fields[field].rebuild_annotation()
     for value in (*SOMETHING, digest("")):
         try:
             return TypeAdapter(annotation).validate_python(value)

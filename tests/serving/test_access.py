@@ -336,11 +336,17 @@ def test_all_together_have_a_limit():
 # --- Once -------------------------------------------------------------------------------------------------
 
 
-def test_what_was_used_is_remembered_across_restarts_and_processes(tmp_path):
+def test_what_was_used_is_remembered_across_restarts(tmp_path):
     over = time.time() + 300
     assert Used(tmp_path).use("a", "one", over)
     assert not Used(tmp_path).use("a", "one", over)
     assert Used(tmp_path).use("b", "one", over), "another client may use the same jti"
+
+
+@pytest.mark.slow
+def test_what_was_used_is_remembered_across_processes(tmp_path):
+    over = time.time() + 300
+    assert Used(tmp_path).use("a", "one", over)
     code = (
         "import sys; from pathlib import Path; from serving.access.replay import Used\n"
         "print(Used(Path(sys.argv[1])).use('a', 'one', float(sys.argv[2])))"

@@ -190,7 +190,7 @@ def test_only_what_the_model_reads_is_asked_for(current, wanted):
 def test_what_is_prefetched_gives_the_answer_of_the_whole_file(current, wanted, shared):
     """On files made by others: what the templates leave out changes nothing."""
     risks = 0
-    for patient, document in files.synthea(shared, 20):
+    for patient, document in files.synthea(shared, 13):
         sent = call(files.prefetched(wanted, document), context={"userId": "Practitioner/1", "patientId": patient})
         bundle = file_of(Call.model_validate_json(json.dumps(sent)), wanted)
         for year in (1995, 2005, 2015):

@@ -208,6 +208,7 @@ def test_links_begin_with_the_address_of_the_service(asked):
         assert CANARY not in url
 
 
+@pytest.mark.slow
 def test_the_largest_file_is_answered(asked):
     resources = copy.deepcopy(files.RESOURCES)
     resources += [files.pressure(f"more{number}", "2024-01-01", 140) for number in range(4000)]

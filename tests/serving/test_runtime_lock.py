@@ -25,7 +25,8 @@ ELSEWHERE = {
     "sksurv": {"training/models/competing_cox.py"},
 }
 #: What a command is, named: imported when it is chosen.
-NAMED = re.compile(rf"(({'|'.join(OURS)})(\.\w+)+):\w+")
+NAMED = re.compile(rf"[\"'](({'|'.join(OURS)})(\.\w+)+):\w+[\"'{{]")
+HOLD_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 RELEASING = {"mlflow": {"serving/release.py"}, "pyspark": {"features/build.py", SPARK}}
 
 
@@ -51,8 +52,9 @@ def module_file(name: str) -> Path | None:
 @cache
 def imported(file: Path) -> tuple[tuple[str, bool], ...]:
     """Return the names a module imports when it runs, at the top or inside functions, and whether at the top."""
-    found: list[tuple[str, bool]] = []
-    waiting: list[tuple[ast.AST, bool]] = [(ast.parse(file.read_text(encoding="utf-8")), True)]
+    text = file.read_text(encoding="utf-8")
+    found = [(named[1], False) for named in NAMED.finditer(text)]
+    waiting: list[tuple[ast.AST, bool]] = [(ast.parse(text), True)]
     while waiting:
         node, at_top = waiting.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -62,10 +64,9 @@ def imported(file: Path) -> tuple[tuple[str, bool], ...]:
         elif isinstance(node, ast.ImportFrom):
             found.append((str(node.module), at_top))
             found += ((f"{node.module}.{alias.name}", at_top) for alias in node.names)
-        elif isinstance(node, ast.Constant) and (named := NAMED.fullmatch(str(node.value))):
-            found.append((named[1], False))
         inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        waiting += [(child, at_top and not inside) for child in ast.iter_child_nodes(node)]
+        held = (child for child in ast.iter_child_nodes(node) if isinstance(child, HOLD_STATEMENTS))
+        waiting += [(child, at_top and not inside) for child in held]
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from features.digests import canonical, digest_folder
 from features.feature_set import FeatureSet
 from features.language import age, latest
 from features.outcome import FollowUp
+from tests.training import people
 from tests.training.people import HORIZON, features, followup
 from training.artefact import Artefact, UnusableModel, load, save
 from training.explain import explain
@@ -36,9 +37,10 @@ from training.scales import ESC_2021
 from training.validate import refitted
 from training.values import Bilingual
 
-X = features(2000)
+N = 800
+X = features(N)
 FOLLOWUP = followup(X)
-INDEX = pd.DataFrame({"patient": np.arange(2000), "practice": np.arange(2000) % 20})
+INDEX = pd.DataFrame({"patient": np.arange(N), "practice": np.arange(N) % 20})
 KINDS = {
     "logistic_regression": logistic_regression,
     "lightgbm": lambda: gradient_boosting(CARDIOVASCULAR),
@@ -87,6 +89,11 @@ def any_saved(request, artefacts, folders):
     return request.param, artefacts[request.param], folders[request.param]
 
 
+#: Of each way to learn, the one that others are made of, and what else there is among the slow tests.
+ONE_OF_EACH = ("logistic_regression", "lightgbm", "competing_cox")
+FEW = [kind if kind in ONE_OF_EACH else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+
+
 def test_a_model_comes_back_the_same(any_saved):
     kind, artefact, folder = any_saved
     again = load(folder)
@@ -100,10 +107,10 @@ def test_a_model_comes_back_the_same(any_saved):
     assert again.population.fingerprint == ADULTS_40_TO_79.fingerprint
 
 
-def test_the_same_model_is_the_same_bytes(any_saved, tmp_path):
-    kind, _, folder = any_saved
+@pytest.mark.parametrize("kind", FEW)
+def test_the_same_model_is_the_same_bytes(kind, folders, tmp_path):
     save(made(kind), tmp_path / "again", X)
-    assert digest_folder(folder) == digest_folder(tmp_path / "again")
+    assert digest_folder(folders[kind]) == digest_folder(tmp_path / "again")
 
 
 def test_no_extreme_of_the_training_data_is_in_the_file(any_saved):
@@ -135,13 +142,17 @@ def test_a_model_recalibrated_by_a_state_comes_back_the_same(tmp_path, monkeypat
     features = FeatureSet("by-state", age=age(), smoking=latest(SMOKING_STATUS))
     states = features["smoking"].node.type.names
     random = np.random.default_rng(0)
-    smoking = pd.Categorical.from_codes(random.integers(-1, len(states), len(X)), categories=states)
-    people = pd.DataFrame({"age": X["age"], "smoking": smoking})
-    model = Recalibrated(logistic_regression(), "slope", by="smoking").fit_grouped(people, FOLLOWUP, INDEX)
+    many = people.features(2000)
+    smoking = pd.Categorical.from_codes(random.integers(-1, len(states), len(many)), categories=states)
+    smokers = pd.DataFrame({"age": many["age"], "smoking": smoking})
+    index = pd.DataFrame({"patient": np.arange(2000), "practice": np.arange(2000) % 20})
+    model = Recalibrated(logistic_regression(), "slope", by="smoking").fit_grouped(
+        smokers, people.followup(many), index
+    )
     assert len(model.own_) >= 2
     artefact = Artefact("study", model, features, ADULTS_40_TO_79, REQUIRED_MEASUREMENTS, "score2", ESC_2021)
-    save(artefact, tmp_path / "model", people)
-    np.testing.assert_array_equal(load(tmp_path / "model").model.risk(people, HORIZON), model.risk(people, HORIZON))
+    save(artefact, tmp_path / "model", smokers)
+    np.testing.assert_array_equal(load(tmp_path / "model").model.risk(smokers, HORIZON), model.risk(smokers, HORIZON))
 
 
 def test_another_format_is_refused(saved):
@@ -217,7 +228,7 @@ def test_a_model_folder_is_written_once(saved):
         save(artefact, folder, X)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FEW)
 def test_shap_agrees_with_the_reasons_of_the_service(kind, artefacts):
     explanation = explain(artefacts[kind].model, X, CARDIOVASCULAR)
     assert explanation.additivity < 1e-6
@@ -231,9 +242,9 @@ def test_shap_agrees_with_the_reasons_of_the_service(kind, artefacts):
 @pytest.mark.slow
 def test_importance_comes_with_its_spread_over_refits_and_effects_by_group(artefacts):
     model = artefacts["lightgbm"].model
-    groups = pd.DataFrame({"sex": np.where(X["female"] == 1, "female", "male"), "few": ["few"] * 5 + [None] * 1995})
+    groups = pd.DataFrame({"sex": np.where(X["female"] == 1, "female", "male"), "few": ["few"] * 5 + [None] * (N - 5)})
     refits = refitted(model, X, FOLLOWUP, INDEX["practice"], 8)
-    explanation = explain(model, X, CARDIOVASCULAR, refits=refits, groups=groups, rows=1500)
+    explanation = explain(model, X, CARDIOVASCULAR, refits=refits, groups=groups, rows=600)
     assert explanation.refits == 8
     assert all(item.low <= item.high for item in explanation.importance)
     age = explanation.importance[0]
@@ -241,8 +252,8 @@ def test_importance_comes_with_its_spread_over_refits_and_effects_by_group(artef
     assert age.high > age.mean_abs * 0.7
     by_group = {(each.attribute, each.group): each for each in explanation.groups}
     assert set(by_group) == {("sex", "female"), ("sex", "male")}  # nobody is shown in a group of five
-    total = sum(each.n * each.effects["age"] for each in explanation.groups) / 1500
-    values = model.contributions(X.sample(1500, random_state=0))[1]["age"]
+    total = sum(each.n * each.effects["age"] for each in explanation.groups) / 600
+    values = model.contributions(X.sample(600, random_state=0))[1]["age"]
     assert total == pytest.approx(values.mean(), abs=1e-9)
 
 

@@ -58,6 +58,11 @@ def page(card: ModelCard = CARD, language: Language = "fr", **options: Any) -> s
     return render(card, *cards.documents(), language=language, **options)
 
 
+def with_a_hole(path: str) -> ModelCard:
+    section, name = path.split(".")
+    return CARD.model_copy(update={section: getattr(CARD, section).model_copy(update={name: None})})
+
+
 # --- Holes ------------------------------------------------------------------------------------------------
 
 
@@ -95,12 +100,22 @@ def test_every_unfilled_field_is_a_hole_and_is_told_with_who_fills_it() -> None:
 def test_each_single_hole_refuses(path: str) -> None:
     if path == "decision":
         return
-    section, name = path.split(".")
-    holed = CARD.model_copy(update={section: getattr(CARD, section).model_copy(update={name: None})})
+    holed = with_a_hole(path)
     assert [hole.path for hole in holed.holes()] == [path]
     with pytest.raises(IncompleteCard):
         page(holed, final=True)
-    draft = page(holed)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path if path == "traceability.purpose" else pytest.param(path, marks=pytest.mark.slow)
+        for path in ModelCard.field_items()
+        if path != "decision" and EMPTY.value(path) is None
+    ],
+)
+def test_a_draft_shows_its_hole(path: str) -> None:
+    draft = page(with_a_hole(path))
     assert "BROUILLON" in draft
     assert "À compléter par" in draft or "à compléter par" in draft
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -48,8 +49,13 @@ EMPTY = ModelCard.draft(AuthoredFields(), identity=cards.identity())
 # --- JSON Schema ------------------------------------------------------------------------------------------
 
 
+@cache
+def validator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(card_schema())
+
+
 def valid(tree: Any) -> bool:
-    return bool(jsonschema.Draft202012Validator(card_schema()).is_valid(tree))
+    return bool(validator().is_valid(tree))
 
 
 def test_every_card_fits_the_published_schema() -> None:

@@ -370,7 +370,7 @@ def test_new_parts_come_back_from_json(evidence: Evidence) -> None:
 def test_a_difference_says_if_it_is_real() -> None:
     truth, followup, practice = population(4000, 6)
     noise = np.clip(truth * np.exp(np.random.default_rng(1).normal(0, 0.4, 4000)), 0.001, 0.999)
-    (gap,) = difference(truth, noise, followup, HORIZON, practice, measures=["uno_c"])
+    (gap,) = difference(truth, noise, followup, HORIZON, practice, measures=["uno_c"], resamples=50)
     assert gap.low > 0
 
 

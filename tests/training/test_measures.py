@@ -295,6 +295,7 @@ def test_interval_is_as_wide_as_theory_says() -> None:
     assert_allclose(found.high - found.low, 2 * 1.96 * standard_error, rtol=0.12)
 
 
+@pytest.mark.slow
 def test_putting_rows_into_cells_moves_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     risk, followup, practice = population(12_000, 33, departure=0.08)
     where = (risk, followup, HORIZON, practice, (0.05, 0.1))

@@ -32,12 +32,12 @@ from training.splits import InternalExternal
 from training.tuning import Tuned
 from training.values import Bilingual
 
-N = 600
+N = 300
 ROWS = 200
 X = features(N)
 FOLLOWUP = followup(X)
 INDEX = pd.DataFrame({"patient": np.arange(N), "practice": np.arange(N) % 10, "as_of": pd.Timestamp("2012-01-01")})
-NEW = features(200, seed=7)
+NEW = features(100, seed=7)
 
 
 def coarse() -> StackedHazard:
@@ -132,7 +132,13 @@ def test_whatever_happened_to_people(seed, hazards, rounded, times):
         assert told is None or re.search("some .*must|choose a shorter horizon", told), told
 
 
-@pytest.mark.parametrize("name", MODELS)
+#: Another of the same class, at which a second fit has been looked at.
+ALIKE = ("isotonic", "by_smoker", "slope")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in MODELS]
+)
 def test_two_fits_give_the_same_number(fitted, name):
     again = MODELS[name]().fit_grouped(X, FOLLOWUP, INDEX)
     np.testing.assert_array_equal(again.risk(NEW, HORIZON), fitted[name].risk(NEW, HORIZON))

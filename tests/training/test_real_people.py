@@ -31,10 +31,13 @@ WORCESTER = BY_NAME["worcester"]
 OLMSTED = BY_NAME["olmsted"]
 
 
-@pytest.fixture(scope="module")
-def found() -> RealPeople:
-    """Return what is found in two small cohorts that come with scikit-survival."""
-    return judge_all(["worcester", "veterans-lung-cancer"], resamples=10)
+ONE, TWO = ["veterans-lung-cancer"], ["worcester", "veterans-lung-cancer"]
+
+
+@pytest.fixture(scope="module", params=[ONE, pytest.param(TWO, marks=pytest.mark.slow)], ids=["one", "two"])
+def found(request: pytest.FixtureRequest) -> RealPeople:
+    """Return what is found in small cohorts that come with scikit-survival."""
+    return judge_all(request.param, resamples=10)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +129,7 @@ def observed_by_scikit_survival(followup: FollowUp) -> float:
 
 
 def test_observed_over_expected_is_aalen_johansens(olmsted: CohortTable) -> None:
-    some = np.random.default_rng(0).choice(len(olmsted.X), 1500, replace=False)
+    some = np.random.default_rng(0).choice(len(olmsted.X), 600, replace=False)
     table = CohortTable(olmsted.X.iloc[some], olmsted.followup[some], olmsted.index.iloc[some])
     risk = out_of_fold_risk(table)
     (ratio,) = estimate(risk, table.followup, 10.0, table.index["patient"], (), 0, measures=("observed_expected",))
@@ -135,14 +138,14 @@ def test_observed_over_expected_is_aalen_johansens(olmsted: CohortTable) -> None
 
 def test_auc_uno_c_and_slope_are_those_of_their_definitions(olmsted: CohortTable) -> None:
     """With competing events: pairs counted one by one, and weights worked out anew, on some of the people."""
-    some = np.random.default_rng(0).choice(len(olmsted.X), 600, replace=False)
+    some = np.random.default_rng(0).choice(len(olmsted.X), 300, replace=False)
     followup = olmsted.followup[some]
-    risk = np.round(np.random.default_rng(1).beta(1, 6, 600) + 0.004 * (olmsted.X["age"].to_numpy()[some] - 50), 2)
+    risk = np.round(np.random.default_rng(1).beta(1, 6, 300) + 0.004 * (olmsted.X["age"].to_numpy()[some] - 50), 2)
     risk = np.clip(risk, 0.01, 0.99)
     found = {
         each.measure: each.value
         for each in estimate(
-            risk, followup, 10.0, np.arange(600), (), 0, measures=("auc", "uno_c", "calibration_slope")
+            risk, followup, 10.0, np.arange(300), (), 0, measures=("auc", "uno_c", "calibration_slope")
         )
     }
     time, cause = followup.duration, followup.cause

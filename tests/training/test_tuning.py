@@ -16,7 +16,7 @@ from training.splits import InternalExternal
 from training.tuning import Tuned
 from training.values import Bilingual
 
-N = 900
+N = 600
 X = features(N)
 FOLLOWUP = followup(X)
 INDEX = pd.DataFrame(
@@ -87,6 +87,7 @@ def test_what_is_worse_than_the_median_is_given_up(fitted):
     assert (fitted.trials_["state"][:5] == "complete").all()
 
 
+@pytest.mark.slow
 def test_two_searches_are_the_same_and_another_seed_is_another(fitted):
     again, other = (tuned(**changes).fit_grouped(X, FOLLOWUP, INDEX) for changes in ({}, {"seed": 100, "trials": 3}))
     pd.testing.assert_frame_equal(again.trials_, fitted.trials_)
