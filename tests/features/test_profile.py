@@ -310,7 +310,7 @@ def test_quarantined_values_are_counted_by_reason_and_unit(made, facts):
     assert row.aside == pytest.approx(sum(row.reasons.values()) / (sum(row.reasons.values()) + kept))
 
 
-def test_codes_without_a_concept_are_listed(made, facts):
+def test_codes_without_a_concept_are_listed(made, html, facts):
     unmapped = Page(made).unmapped
     every = by(facts, "SELECT code, (count(*), count(DISTINCT patient)) FROM believed GROUP BY code")
     strange = {code: counts for code, counts in every.items() if not any(c.covers(code) for c in CONCEPTS)}
@@ -318,7 +318,7 @@ def test_codes_without_a_concept_are_listed(made, facts):
     assert {code: (many, people) for code, many, people in unmapped["rows"]} == listed
     assert [many for _, many, _ in unmapped["rows"]] == sorted((many for many, _ in listed.values()), reverse=True)
     assert "SOURCE:visite" in listed
-    assert "SOURCE:rare" not in made.to_html(), "four facts of few patients"
+    assert "SOURCE:rare" not in html, "four facts of few patients"
     assert unmapped["others"] == len(strange) - len(listed) == 1
     assert unmapped["facts"] is None, "the total would give the rare code's away"
 

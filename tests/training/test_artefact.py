@@ -64,18 +64,33 @@ def made(kind):
     )
 
 
+class Kept(dict):
+    """What is made when it is first asked for."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, kind):
+        self[kind] = self.make(kind)
+        return self[kind]
+
+
 @pytest.fixture(scope="module")
 def artefacts():
-    return {kind: made(kind) for kind in KINDS}
+    return Kept(made)
 
 
 @pytest.fixture(scope="module")
 def folders(artefacts, tmp_path_factory):
     """Where each is saved, not to be altered."""
-    made = {kind: tmp_path_factory.mktemp(kind) / "model" for kind in artefacts}
-    for kind, folder in made.items():
+
+    def write(kind):
+        folder = tmp_path_factory.mktemp(kind) / "model"
         save(artefacts[kind], folder, X)
-    return made
+        return folder
+
+    return Kept(write)
 
 
 @pytest.fixture(params=["logistic_regression", "lightgbm"])
@@ -84,7 +99,11 @@ def saved(request, tmp_path, artefacts, folders):
     return artefacts[request.param], tmp_path / "model"
 
 
-@pytest.fixture(params=KINDS)
+#: What is made of others that are among the quick tests, and learns and is kept as they are.
+COMBINED = ("stacked_lightgbm", "recalibrated_isotonic")
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.slow) if kind in COMBINED else kind for kind in KINDS])
 def any_saved(request, artefacts, folders):
     return request.param, artefacts[request.param], folders[request.param]
 
