@@ -36,7 +36,7 @@ from tests.serving.histories import AS_OF, _records
 # Only Arrow passes through Spark here, never a frame of pandas.
 pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 __all__ = ["engine", "session"]  # fixtures
-PEOPLE = 220
+PEOPLE = 320
 CONCEPTS = tuple(each for each in vars(catalogue).values() if isinstance(each, Concept))
 
 
