@@ -16,7 +16,7 @@ from training.splits import InternalExternal
 from training.tuning import Tuned
 from training.values import Bilingual
 
-N = 600
+N = 900
 X = features(N)
 FOLLOWUP = followup(X)
 INDEX = pd.DataFrame(
