@@ -121,8 +121,8 @@ class Tuned(RiskModel):
         folds = [(train, test) for _, train, test in self.split.split(index)]
         search = self._search(X, followup, folds)
         while len(done := _ended(search)) < self.trials:
-            # Seeded by what has ended, an interrupted search draws what it would have drawn.
-            search.sampler = optuna.samplers.TPESampler(seed=self.seed + len(done))
+            # Seeded by what has ended and blind to what was broken off, an interrupted search draws what it would have.
+            search.sampler = optuna.samplers.TPESampler(seed=self.seed + len(done), constant_liar=False)
             trial = search.ask(self.space)
             model = self.make(trial.params)
             values: list[float] = []

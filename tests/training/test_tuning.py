@@ -96,6 +96,25 @@ def test_two_searches_are_the_same_and_another_seed_is_another(fitted):
 
 @pytest.mark.parametrize("fits", [0, pytest.param(20, marks=pytest.mark.slow)])
 def test_an_interrupted_search_goes_on_and_ends_as_it_would_have(tmp_path, fits, fitted):
+    file = tmp_path / "trials.journal"
+    interrupt_after(fits, file, X, FOLLOWUP, INDEX)
+    resumed = tuned(storage=file).fit_grouped(X, FOLLOWUP, INDEX)
+    pd.testing.assert_frame_equal(resumed.trials_, fitted.trials_)
+    assert resumed.settings_ == fitted.settings_
+
+
+@pytest.mark.slow
+def test_a_trial_that_was_broken_off_moves_no_later_one(tmp_path):
+    few = features(600)
+    told, index, file = followup(few), INDEX[: len(few)], tmp_path / "trials.journal"
+    whole = tuned().fit_grouped(few, told, index)
+    interrupt_after(20, file, few, told, index)
+    pd.testing.assert_frame_equal(tuned(storage=file).fit_grouped(few, told, index).trials_, whole.trials_)
+
+
+def interrupt_after(fits, file, X, followup, index):
+    """Search until so many fits are made, and no further."""
+
     class Interrupted(Ridge):
         left = fits
 
@@ -105,15 +124,11 @@ def test_an_interrupted_search_goes_on_and_ends_as_it_would_have(tmp_path, fits,
             Interrupted.left -= 1
             return super().fit(X, followup)
 
-    file = tmp_path / "trials.journal"
     broken = Tuned(
         Interrupted, SPACE, name="tuned", title=Bilingual.same("Tuned"), trials=14, split=INNER, storage=file
     )
     with pytest.raises(KeyboardInterrupt):
-        broken.fit_grouped(X, FOLLOWUP, INDEX)
-    resumed = tuned(storage=file).fit_grouped(X, FOLLOWUP, INDEX)
-    pd.testing.assert_frame_equal(resumed.trials_, fitted.trials_)
-    assert resumed.settings_ == fitted.settings_
+        broken.fit_grouped(X, followup, index)
 
 
 def test_a_finished_search_is_not_made_again_but_that_of_other_data_is(tmp_path):
