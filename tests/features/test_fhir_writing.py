@@ -358,6 +358,7 @@ def test_an_export_is_there_wholly_or_not_at_all(population: Records, tmp_path: 
         write_fhir(population, tmp_path / "fhir", **NAMED)
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_files_and_another_name_other_ids(
     population: Records, written: Path, tmp_path: Path
 ) -> None:

@@ -482,6 +482,7 @@ def test_an_export_is_there_wholly_or_not_at_all(population: Records, tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == {"omop", "nobody"}
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_files_and_another_name_other_numbers(
     population: Records, written: Path, tmp_path: Path
 ) -> None:

@@ -234,6 +234,7 @@ def test_a_disk_that_may_not_keep_what_was_written_is_told_and_tried_again(tmp_p
     assert verify(tmp_path, KEY).lines == 2
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_loses_no_line_that_it_finished(tmp_path):
     code = (
         "import sys; from pathlib import Path; from serving.audit_trail import AuditTrail\n"

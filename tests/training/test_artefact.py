@@ -99,18 +99,14 @@ def saved(request, tmp_path, artefacts, folders):
     return artefacts[request.param], tmp_path / "model"
 
 
-#: What is made of others that are among the quick tests, and learns and is kept as they are.
-COMBINED = ("stacked_lightgbm", "recalibrated_isotonic")
-
-
-@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.slow) if kind in COMBINED else kind for kind in KINDS])
-def any_saved(request, artefacts, folders):
-    return request.param, artefacts[request.param], folders[request.param]
-
-
 #: Of each way to learn, the one that others are made of, and what else there is among the slow tests.
 ONE_OF_EACH = ("logistic_regression", "lightgbm", "competing_cox")
 FEW = [kind if kind in ONE_OF_EACH else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.fixture(params=FEW)
+def any_saved(request, artefacts, folders):
+    return request.param, artefacts[request.param], folders[request.param]
 
 
 def test_a_model_comes_back_the_same(any_saved):

@@ -321,6 +321,7 @@ def evidence(data: Data) -> Evidence:
     return found
 
 
+@pytest.mark.slow
 def test_evidence_holds_several_ways_to_hold_people_out(evidence: Evidence, data: Data) -> None:
     by_region, by_period = evidence.schemes
     assert (by_region.splits["by"], by_period.splits["by"]) == ("region", "period")

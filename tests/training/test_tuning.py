@@ -94,7 +94,8 @@ def test_two_searches_are_the_same_and_another_seed_is_another(fitted):
     assert not again.trials_["C"][:3].equals(other.trials_["C"])
 
 
-@pytest.mark.parametrize("fits", [0, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("fits", [0, 20])
 def test_an_interrupted_search_goes_on_and_ends_as_it_would_have(tmp_path, fits, fitted):
     file = tmp_path / "trials.journal"
     interrupt_after(fits, file, X, FOLLOWUP, INDEX)
