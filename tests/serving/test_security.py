@@ -953,6 +953,7 @@ def test_sec_24_the_container_is_without_root_writes_nothing_and_reaches_nobody(
     assert any("--require-hashes" in what for name, what in lines if name == "RUN")
     compose = yaml.safe_load(deployment("compose.yaml"))
     service = compose["services"]["vigie"]
+    assert service["init"] is True
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
