@@ -38,7 +38,7 @@ from features.digests import digest
 from features.facts import CODED, FACT, REPEATED, coded, merge
 from features.intake import COLUMNS, SCHEMA, InvalidRecords, Sorted, sort_out
 from features.privacy import Objections
-from features.sorting import order
+from features.sorting import ordered
 
 ORDER: Final = ("patient", "happened_at", "known_at", "value", "code", "retracted_at")
 TAKEN_BACK: Final = "taken-back.parquet"
@@ -126,16 +126,17 @@ class Shard:
             _microseconds(table, name) for name in ("happened_at", "known_at", "retracted_at")
         )
         value = table.column("value").to_numpy().astype(np.float64, copy=False)
-        rows = order(patient, happened, [known, value, code, retracted])
+        rows, placed = ordered(patient, happened, [known, value, code, retracted])
+        patient, happened, known, value, code, retracted = placed
         return cls(
             patients=np.asarray(patients, dtype=object),
-            start=np.searchsorted(patient[rows], np.arange(len(patients) + 1)),
-            happened=happened[rows],
-            known=known[rows],
-            retracted=retracted[rows],
-            value=value[rows],
-            code=code[rows],
-            practice=practice[rows],
+            start=np.searchsorted(patient, np.arange(len(patients) + 1)),
+            happened=happened,
+            known=known,
+            retracted=retracted,
+            value=value,
+            code=code,
+            practice=practice.take(rows),
             codes=tuple(codes),
             practices=tuple(practices),
         )
@@ -561,7 +562,7 @@ def _numbered(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]
     order = pc.sort_indices(texts).to_numpy()
     place = np.empty(len(whole.dictionary), dtype=np.int32)
     place[there[order]] = np.arange(len(there), dtype=np.int32)
-    return texts.take(pa.array(order)).to_pylist(), place[row]
+    return texts.take(pa.array(order)).to_pylist(), place.take(row)
 
 
 def _microseconds(table: pa.Table, column: str) -> npt.NDArray[np.int64]:

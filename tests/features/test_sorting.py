@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.sorting import order
+from features.sorting import ordered
 
 BOUNDS = np.iinfo(np.int64)
 MOMENTS = st.one_of(
@@ -34,7 +34,10 @@ def test_rows_come_in_the_order_of_all_they_have(rows, is_sorted):
         np.array([row[place] for row in rows], kind)
         for place, kind in ((1, np.int64), (2, np.int64), (3, np.float64), (4, np.int32))
     )
-    found = order(patient, moment, [known, value, code]).tolist()
+    places, columns = ordered(patient, moment, [known, value, code])
+    found = places.tolist()
+    for column, given_so in zip(columns, [patient, moment, known, value, code], strict=True):
+        np.testing.assert_array_equal(column, given_so[places])
     assert sorted(found) == list(range(len(rows)))
     assert repr([rows[place] for place in found]).replace("-0.0", "0.0") == repr(sorted_rows(rows)).replace(
         "-0.0", "0.0"
@@ -49,6 +52,7 @@ def test_many_rows_in_sorted_pieces(pieces):
     known, value = moment + random.integers(0, 3, rows), random.choice([math.nan, 1.0, 2.0], rows)
     by_all = np.lexsort((value, known, moment, patient))
     pieced = np.concatenate([by_all[piece::pieces] for piece in range(pieces)])
-    found = order(patient[pieced], moment[pieced], [known[pieced], value[pieced]])
-    for column in (patient, moment, known, value):
+    found, columns = ordered(patient[pieced], moment[pieced], [known[pieced], value[pieced]])
+    for column, so in zip((patient, moment, known, value), columns, strict=True):
         np.testing.assert_array_equal(column[pieced][found], column[by_all])
+        np.testing.assert_array_equal(so, column[by_all])
