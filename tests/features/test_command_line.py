@@ -62,6 +62,7 @@ def test_a_delivery_goes_in_and_what_is_wrong_with_it_is_said(key, tmp_path, cap
     assert Records.open(store).digest == before
 
 
+@pytest.mark.slow
 def test_a_store_is_checked_profiled_exported_and_purged(store, tmp_path, capsys):
     assert main(["check", str(store)]) == OK
     assert "sound" in capsys.readouterr().err

@@ -94,6 +94,7 @@ def faults(folder: Path) -> list[str]:
     return [str(issue) for resource in fhirkit.parse_many(lines) for issue in resource.issues]
 
 
+@pytest.mark.slow
 def test_what_is_written_is_valid(written: Path) -> None:
     assert faults(written) == []
     found = resources(written)
@@ -149,6 +150,7 @@ def test_dates_units_and_answers_are_where_others_look(tmp_path: Path) -> None:
     assert unmeasured["dataAbsentReason"]["coding"][0]["code"] == "unknown"
 
 
+@pytest.mark.slow
 def test_counts_by_sql(population: Records, written: Path) -> None:
     """Recount what each file holds, straight from the store's files."""
     store = f"read_parquet('{population.path}/delivery-*/shard-*.parquet')"
@@ -273,6 +275,7 @@ def expected(facts: list[Row]) -> tuple[Counter[Said], Counter[str]]:
     return Counter((*key, known) for key, known in first.items()), +lost
 
 
+@pytest.mark.slow
 def test_a_population_comes_back_with_both_dates(
     facts: list[Row], foreseen: Foreseen, written: Path, tmp_path: Path
 ) -> None:
@@ -291,6 +294,7 @@ def test_a_population_comes_back_with_both_dates(
     )
 
 
+@pytest.mark.slow
 def test_what_is_lost_of_a_population_is_said(foreseen: Foreseen, written: Path) -> None:
     lost = foreseen[1]
     assert lost[writing.KNOWN_BY_RULE] == 200
@@ -345,6 +349,7 @@ def test_a_later_export_takes_back_what_an_earlier_one_said(tmp_path: Path) -> N
 # --- Wholly or not at all ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_export_is_there_wholly_or_not_at_all(population: Records, tmp_path: Path) -> None:
     def interrupted(done: int, total: int) -> None:
         if done == 2:

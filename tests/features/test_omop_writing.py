@@ -148,6 +148,7 @@ def written(population: Records, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+@pytest.mark.slow
 def test_tables_are_those_of_the_specification(written: Path) -> None:
     spec = specification()
     assert {file.stem for file in written.glob("*.parquet")} == set(spec) == set(TABLES)
@@ -187,6 +188,7 @@ def test_units_are_standard_concepts(shared: Callable[[str], Path]) -> None:
         assert ucum[same.get(unit, unit)]["standard_concept"] == "S"
 
 
+@pytest.mark.slow
 def test_counts_by_sql(population: Records, written: Path) -> None:
     """Recount what each table holds, straight from the store's files."""
     store = f"read_parquet('{population.path}/delivery-*/shard-*.parquet')"
@@ -224,6 +226,7 @@ def test_counts_by_sql(population: Records, written: Path) -> None:
     assert rows("care_site") == duckdb.sql(f"SELECT count(DISTINCT practice) FROM {store}").fetchall()[0][0]
 
 
+@pytest.mark.slow
 def test_what_is_referred_to_is_there(written: Path) -> None:
     connection = duckdb.connect()
     for file in written.glob("*.parquet"):
@@ -348,6 +351,7 @@ def expected(facts: list[Row], released: datetime) -> tuple[Counter[tuple[Any, .
     return Counter(told), +lost
 
 
+@pytest.mark.slow
 def test_a_population_comes_back(facts: list[Row], foreseen: Foreseen, written: Path, tmp_path: Path) -> None:
     found, entry = back(written, tmp_path / "back", DELIVERED_AT)
     assert entry["refused"] == entry["quarantined"] == {}
@@ -361,6 +365,7 @@ def test_a_population_comes_back(facts: list[Row], foreseen: Foreseen, written: 
     assert to_the_day == Counter((p, c, at) for p, c, _, _, at in (found - exact).elements() if c in FOLLOWED)
 
 
+@pytest.mark.slow
 def test_what_is_lost_of_a_population_is_said(facts: list[Row], foreseen: Foreseen, written: Path) -> None:
     late = sum(
         f["known_at"] > day(f["happened_at"]) + timedelta(days=1) for f in facts if f["code"] != "PRACTICE:birth"
@@ -465,6 +470,7 @@ def test_those_who_object_are_left_out(tmp_path: Path) -> None:
     assert set(patients_of(tmp_path / "omop").values()) == {stays}
 
 
+@pytest.mark.slow
 def test_an_export_is_there_wholly_or_not_at_all(population: Records, tmp_path: Path) -> None:
     def interrupted(done: int, total: int) -> None:
         if done == 2:

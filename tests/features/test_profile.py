@@ -497,6 +497,7 @@ def without_digest(page, made):
     return page.replace(made.records_digest, "")
 
 
+@pytest.mark.slow
 def test_two_runs_and_any_number_of_shards_give_the_same_page(store, made, html, tmp_path):
     assert profile(store).to_html() == html
     other = Records.create(tmp_path / "store", shards=1)

@@ -56,7 +56,7 @@ from features.synthetic.people import make_people
 from features.synthetic.places import INHABITANTS, REGIONS
 from features.synthetic.practices import make_practices
 
-PATIENTS = 5_000
+PATIENTS = 6_000
 #: What the population has no record of; docs/synthetic-population.md says so.
 ABSENT = set(
     """
@@ -196,6 +196,7 @@ def test_numbers_must_be_positive(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_records_are_whole(made: tuple[Records, Path], frame: pd.DataFrame) -> None:
     records = made[0]
     assert all(delivery["quarantined"] == {} for delivery in records.deliveries)  # no value without a believable unit
@@ -215,6 +216,7 @@ def test_records_are_whole(made: tuple[Records, Path], frame: pd.DataFrame) -> N
     assert {concept.name for concept in CONCEPTS} - used == ABSENT
 
 
+@pytest.mark.slow
 def test_nothing_is_known_before_registration_nor_happens_after_death_or_departure(frame: pd.DataFrame) -> None:
     registered = frame[frame["code"] == "PRACTICE:registered"].groupby("patient")["happened"].agg(["min", "max"])
     assert (frame["known"] >= frame["patient"].map(registered["min"])).all()
@@ -230,6 +232,7 @@ def test_nothing_is_known_before_registration_nor_happens_after_death_or_departu
     assert (hours.day_of_week != 6).all()
 
 
+@pytest.mark.slow
 def test_letters_and_results_arrive_late(frame: pd.DataFrame) -> None:
     days = (frame["known"] - frame["happened"]) / 86_400e6
     since = frame["happened"].astype("datetime64[us]") >= datetime(2010, 1, 1)
@@ -242,6 +245,7 @@ def test_letters_and_results_arrive_late(frame: pd.DataFrame) -> None:
     assert (days[frame["code"] == "LOINC:8480-6"] == 0).all()
 
 
+@pytest.mark.slow
 def test_practices_mix_units_and_each_unit_is_right(delivered: pd.DataFrame) -> None:
     total = delivered[delivered["code"].isin(["LOINC:14647-2", "LOINC:2093-3"])]
     medians = total.groupby("unit")["value"].median()
@@ -254,6 +258,7 @@ def test_practices_mix_units_and_each_unit_is_right(delivered: pd.DataFrame) -> 
     assert set(total.loc[total["unit"] == "g/L", "code"]) == {"LOINC:2093-3"}
 
 
+@pytest.mark.slow
 def test_marginals_are_near_the_published_ones(members: Members, made: tuple[Records, Path]) -> None:
     frame = compute(catalogue.CARDIOVASCULAR, made[0], members.index)
     under_75 = frame[frame["age"] < 75]
@@ -267,6 +272,7 @@ def test_marginals_are_near_the_published_ones(members: Members, made: tuple[Rec
     assert 0.15 < smokers.mean() < 0.32
 
 
+@pytest.mark.slow
 def test_incidence_is_that_of_a_low_risk_region(truth: pd.DataFrame, members: Members) -> None:
     joined = members.index.merge(truth, on=["patient", "as_of"], how="left")
     assert joined["cardiovascular"].isna().mean() < 0.002  # who had died, and nobody had said so
@@ -279,6 +285,7 @@ def test_incidence_is_that_of_a_low_risk_region(truth: pd.DataFrame, members: Me
     assert 0.1 < (members.followup.reason == 3).mean() < 0.4
 
 
+@pytest.mark.slow
 def test_truth_stands_apart_and_has_a_row_for_each_person_at_risk(
     truth: pd.DataFrame, made: tuple[Records, Path], frame: pd.DataFrame
 ) -> None:
@@ -476,6 +483,7 @@ def moves(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_whoever_moves_is_in_one_practice_then_in_another(frame: pd.DataFrame, moves: pd.DataFrame) -> None:
     """Some weeks apart; no practice writes of anybody who is not there; what comes later reaches the second one."""
     days = (moves["arrived"] - moves["left"]) / 86_400e6
@@ -492,6 +500,7 @@ def test_whoever_moves_is_in_one_practice_then_in_another(frame: pd.DataFrame, m
     assert not (consulted & (theirs["happened"] > left) & (theirs["happened"] < arrived)).any()
 
 
+@pytest.mark.slow
 def test_people_move_as_often_as_published(moves: pd.DataFrame, frame: pd.DataFrame) -> None:
     """Young people most; the rate of those of 20 to 30 and of 55 to 75 within four standard errors."""
     practices = make_practices(np.random.default_rng(5), 40_000)
@@ -543,6 +552,7 @@ def test_hazards_follow_the_practice_and_the_place_from_the_move_on() -> None:
         np.testing.assert_allclose(changed[person, : year[person]], unchanged[person, : year[person]])
 
 
+@pytest.mark.slow
 def test_the_truth_names_the_practice_of_the_landmark_and_nobody_between_two(
     truth: pd.DataFrame, moves: pd.DataFrame
 ) -> None:
@@ -554,6 +564,7 @@ def test_the_truth_names_the_practice_of_the_landmark_and_nobody_between_two(
     assert (as_of > arrived).sum() > 200
 
 
+@pytest.mark.slow
 def test_places_say_what_practices_say(frame: pd.DataFrame) -> None:
     """Each practice has one vendor and one département, of the set that stands for its region."""
     practices = _Population(PATIENTS, 3).practices
@@ -661,6 +672,7 @@ def test_creatinine_is_the_inverse_of_the_published_formula() -> None:
     np.testing.assert_allclose(creatinine(estimated_filtration(level, age, female), age, female), level)
 
 
+@pytest.mark.slow
 def test_deprivation_shows_in_the_truth_and_quintiles_are_even(truth: pd.DataFrame, frame: pd.DataFrame) -> None:
     written = frame[frame["code"] == "PRACTICE:deprivation"].sort_values("happened")
     quintile = written.drop_duplicates("patient").set_index("patient")["value"]
@@ -677,6 +689,7 @@ def test_practices_differ_as_declared() -> None:
     assert len(make_practices(np.random.default_rng(0), 10).name) == assumptions.PRACTICES_AT_LEAST
 
 
+@pytest.mark.slow
 def test_blood_pressure_is_measured_more_in_the_hypertensive(delivered: pd.DataFrame) -> None:
     systolic = delivered[delivered["code"] == "LOINC:8480-6"]
     treated = delivered.loc[delivered["code"].str.startswith("ATC:C09"), "patient"].unique()

@@ -85,6 +85,7 @@ def test_one_region_codes_less_in_the_records() -> None:
     assert coded(USUAL) < 0.85 * coded(without("undercoded_region"))
 
 
+@pytest.mark.slow
 def test_a_vendor_sends_grams_and_the_unit_rule_converts_them() -> None:
     """Before intake the vendor's cholesterol is 2.6 times too low for a careless reader; after it, as the others'."""
     frame = delivered_frame()
@@ -102,6 +103,7 @@ def test_a_vendor_sends_grams_and_the_unit_rule_converts_them() -> None:
     assert "g/L" not in set(delivered_frame(without("grams"))["unit"])
 
 
+@pytest.mark.slow
 def test_some_practices_learn_results_weeks_late() -> None:
     def lag(difficulties: Difficulties) -> pd.Series:
         frame = delivered_frame(difficulties)
@@ -126,6 +128,7 @@ def test_the_profile_shows_late_results(tmp_path: Path) -> None:
     assert ninth["late"] > ninth["prompt"]
 
 
+@pytest.mark.slow
 def test_those_who_leave_are_not_like_those_who_stay() -> None:
     def correlation(difficulties: Difficulties) -> float:
         """Of the logs of both hazards, beyond age, in men of 50 to 60."""

@@ -91,6 +91,7 @@ def test_the_list_is_what_the_service_answers_bit_for_bit(admitted: Admitted, st
     assert all(practice[row.patient] == row.practice for row in found.itertuples())
 
 
+@pytest.mark.slow
 def test_for_a_propensity_the_least_likely_come_first(screening: Admitted, store: Records, tmp_path: Path) -> None:
     expected = one_by_one(screening, store)
     assert len(expected) > 30
