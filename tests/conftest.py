@@ -37,9 +37,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: of several processes, none has a long one left at the end."""
+    """Put the files that take longest first, models before records: of several processes none has a long one left."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: (slow[item.path], item.path), reverse=True)
 
 
 def pytest_collection_finish() -> None:
