@@ -16,7 +16,7 @@ export DO_NOT_TRACK := 1
 export BENTOML_DO_NOT_TRACK := true
 export BENTOML_HOME ?= $(CURDIR)/bentoml
 
-.PHONY: help setup setup-spark setup-site site demo serve committee ui test check coverage lint format bench clean lock
+.PHONY: help setup setup-spark setup-site site demo serve committee ui test check quick coverage lint format bench clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,7 +70,10 @@ ui: setup ## Open the MLflow pages on port 5000
 test: setup setup-spark setup-site lint ## Everything CI runs, a file of tests a processor
 	$(RUN) -m pytest $(PARALLEL)
 
-check: setup lint ## All tests that are quick, or those of TESTS=tests/serving alone: the inner loop
+check: setup ## lint, and all tests that are quick, or those of TESTS=tests/serving alone: the inner loop
+	$(MAKE) --no-print-directory --jobs=2 lint quick
+
+quick: setup
 	$(RUN) -m pytest $(PARALLEL) $(QUICK) $(TESTS)
 
 coverage: setup ## Which lines and branches no quick test runs

@@ -31,13 +31,10 @@ WORCESTER = BY_NAME["worcester"]
 OLMSTED = BY_NAME["olmsted"]
 
 
-ONE, TWO = ["veterans-lung-cancer"], ["worcester", "veterans-lung-cancer"]
-
-
-@pytest.fixture(scope="module", params=[ONE, pytest.param(TWO, marks=pytest.mark.slow)], ids=["one", "two"])
-def found(request: pytest.FixtureRequest) -> RealPeople:
-    """Return what is found in small cohorts that come with scikit-survival."""
-    return judge_all(request.param, resamples=10)
+@pytest.fixture(scope="module")
+def found() -> RealPeople:
+    """Return what is found in two small cohorts that come with scikit-survival."""
+    return judge_all(["worcester", "veterans-lung-cancer"], resamples=10)
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +221,7 @@ def text_of(html: str, language: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_found_in_both_languages(found: RealPeople) -> None:
     html = cohorts_page(found)
     french, english = (text_of(html, language) for language in LANGUAGES)
@@ -245,6 +243,7 @@ def test_the_page_says_what_was_found_in_both_languages(found: RealPeople) -> No
     assert cohorts_page(found, "en").startswith('<!doctype html>\n<html lang="en">')
 
 
+@pytest.mark.slow
 def test_no_value_on_a_small_count_is_shown(found: RealPeople) -> None:
     tree = json.loads(found.to_json())
     auc = next(each for each in tree["cohorts"][0]["evidence"]["models"][0]["estimates"] if each["measure"] == "auc")
@@ -252,6 +251,7 @@ def test_no_value_on_a_small_count_is_shown(found: RealPeople) -> None:
     assert "0,988" not in cohorts_page(tree)
 
 
+@pytest.mark.slow
 def test_what_a_copy_hides_is_said(found: RealPeople) -> None:
     hiding = dataclasses.replace(found.cohorts[0], deaths_told=False, caution={"fr": "Prudence.", "en": "Careful."})
     page = cohorts_page(dataclasses.replace(found, cohorts=(hiding,)))

@@ -65,6 +65,7 @@ def inner_brier(settings):
     return float(np.mean(found))
 
 
+@pytest.mark.slow
 def test_the_best_of_the_trials_is_what_is_fitted(fitted):
     trials = fitted.trials_
     assert list(trials) == ["number", "state", "folds", "value", "C", "only_sex"]
@@ -79,6 +80,7 @@ def test_the_best_of_the_trials_is_what_is_fitted(fitted):
     assert (fitted.model_.name, fitted.model_.title) == ("tuned", Bilingual.same("Tuned"))
 
 
+@pytest.mark.slow
 def test_what_is_worse_than_the_median_is_given_up(fitted):
     pruned = fitted.trials_[fitted.trials_["state"] == "pruned"]
     assert len(pruned) >= 1
