@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import pandas as pd
@@ -27,7 +28,12 @@ REFUSALS: Final[dict[str, tuple[str, str]]] = {
 def category(risk: float, age: float | None, scale: Scale) -> Category | None:
     """Return the category of a rounded risk, None where the scale has none."""
     level = scale.level(risk, age)
-    return None if level is None else Category(scheme=scale.name, code=level.code, **level.label.model_dump())
+    return None if level is None else _category(scale.name, level.code, level.label.fr, level.label.en)
+
+
+@lru_cache(maxsize=256)
+def _category(scheme: str, code: str, fr: str, en: str) -> Category:
+    return Category(scheme=scheme, code=code, fr=fr, en=en)
 
 
 def compare(name: str, features: FeatureSet, frame: pd.DataFrame) -> list[Comparator | None]:

@@ -48,6 +48,9 @@ class Scale(Protocol):
         """Return the scale as JSON types."""
 
 
+_ESC_LEVELS: Final = {code: Level(code, Bilingual(**label)) for code, label in LABELS.items()}
+
+
 @dataclass(frozen=True)
 class Esc2021:
     """Categories of the ESC 2021 guideline, of ten-year risks: their bounds depend on age."""
@@ -59,8 +62,7 @@ class Esc2021:
         """Return the category; see `training.published.categories.esc_2021`. None where the age is not known."""
         if age is None:
             return None
-        code = esc_2021(probability, age)
-        return Level(code, Bilingual(**LABELS[code]))
+        return _ESC_LEVELS[esc_2021(probability, age)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scale as JSON types."""
