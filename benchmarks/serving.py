@@ -261,7 +261,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each row is asked in a round (3)")
     parser.add_argument("--rounds", type=int, default=2, help="how often all rows take their turn (2)")
-    parser.add_argument("--patients", type=int, default=100_000, help="in the store that lists are written of (100,000)")
+    parser.add_argument(
+        "--patients", type=int, default=100_000, help="in the store of which lists are written (100,000)"
+    )
     parser.add_argument("--without-peer", action="store_true", help="leave mlflow models serve out")
     parser.add_argument("--soak", type=float, nargs="?", const=600.0, metavar="SECONDS", help="a soak (600)")
     options = parser.parse_args()

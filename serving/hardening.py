@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 import jiter
+from anyio.to_thread import current_default_thread_limiter
 from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +29,9 @@ from serving.settings import ANY_SITE
 LARGEST_BODY: Final = 256 * 1024
 #: A body up to this size is judged in a millisecond or two, where it is: handing it to a thread takes longer than that.
 A_FILE: Final = 64 * 1024
+#: Threads that answer. One computes at a time anyway; of many, each with its turn, the wall would wait so long for its
+#: own that it could neither refuse early nor send what is ready.
+AT_WORK: Final = 2
 #: Seconds within which a body must have arrived.
 BODY_WITHIN: Final = 5.0
 #: Seconds within which an answer begins, or is given up: before BentoML does (`serving.service`), and recorded.
@@ -179,6 +183,7 @@ class Hardened:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
         if scope["type"] == "lifespan":
+            current_default_thread_limiter().total_tokens = AT_WORK
             await self.app(scope, receive, send)
             return
         if scope["type"] != "http":  # no web sockets

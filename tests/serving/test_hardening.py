@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.access import Guard
 from serving.doors import DOORS
-from serving.hardening import LARGEST_BODY, Hardened, door_of, log_types_only, taken
+from serving.hardening import AT_WORK, LARGEST_BODY, Hardened, door_of, log_types_only, taken
 from serving.openapi import EXAMPLES
 from serving.reading import asking_of
 
@@ -82,6 +83,17 @@ def test_a_failure_says_nothing_and_logs_its_type(caplog):
     assert CANARY not in end["body"].decode()
     assert CANARY not in caplog.text
     assert "RuntimeError" in caplog.text
+
+
+def test_so_few_threads_answer_that_the_wall_has_its_turn():
+    async def begun() -> float:
+        async def nothing(*_: Any) -> None:
+            pass
+
+        await Hardened(nothing, DOORS, Guard())({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]
+        return current_default_thread_limiter().total_tokens
+
+    assert asyncio.run(begun()) == AT_WORK <= 2
 
 
 def test_an_answer_that_has_begun_is_only_cut():
