@@ -53,8 +53,8 @@ class Deployment:
 
 
 def ends(url: str) -> bool:
-    """Return whether nobody listens there any more, ten seconds later at most."""
-    for _ in range(100):
+    """Return whether nobody listens there any more, thirty seconds later at most: a busy machine takes its time."""
+    for _ in range(300):
         try:
             socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()
         except ConnectionRefusedError:
