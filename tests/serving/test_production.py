@@ -1,4 +1,4 @@
-"""The service as it is run in production, asked over HTTP: tokens, replay, killing, stopping."""
+"""The service as it is run in production, asked over HTTP: tokens, replay, killing, stopping, too much at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.serving import ask, request
+from benchmarks.serving_load import Load
 from serving import audit_trail, settings
 from serving.openapi import EXAMPLES
-from serving.openapi.examples import BATCH, FEEDBACK, parameters
+from serving.openapi.examples import BATCH, FEEDBACK, call, parameters
 from tests.conftest import REPOSITORY
 from tests.serving import clients, live
 from tests.serving.clients import Software
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.slow
 CANARY = "Zebulon7391Marker"
 AT_ONCE = 8
 SOFTWARE = clients.elliptic("software-a")
+NATION = clients.elliptic("software-of-a-nation")
 SCORE = EXAMPLES["risk"]["value"]
 
 
@@ -70,7 +73,8 @@ def released(committee: Ed25519PrivateKey, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def deployment(released: Path, trusted: Path, tmp_path: Path) -> Deployment:
-    environment = clients.configured(tmp_path, (SOFTWARE, {"per_minute": 100_000, "at_once": AT_ONCE}))
+    some, many = ({"per_minute": 100_000, "at_once": at_once} for at_once in (AT_ONCE, 1000))
+    environment = clients.configured(tmp_path, (SOFTWARE, some), (NATION, many))
     command = ["serving", "serve", "--bundle", str(released), "--trusted-keys", str(trusted)]
     return Deployment(tmp_path, command, live.environment(tmp_path / "home", **environment))
 
@@ -98,6 +102,33 @@ def bearer(client: httpx.Client, software: Software = SOFTWARE) -> dict[str, str
     answer = client.post("/oauth/token", data=software.form())
     assert answer.status_code == 200, answer.text
     return {"authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_more_than_can_be_answered_is_refused_and_nothing_is_lost(server):
+    """At every door, far above what one worker answers: the very answers of a quiet minute, or when to come again."""
+    with server.client() as client:
+        headers = bearer(client, NATION) | {"content-type": "application/json"}
+        (service,) = client.get("/cds-services", headers=headers).json()["services"]
+        asked = []
+        for path, body, said in (
+            ("/score/cardiovascular", SCORE, r'"risk":[\d.]+'),
+            ("/fhir/RiskAssessment/$evaluate", parameters(), r'"probabilityDecimal": ?[\d.]+'),
+            ("/cds-services/vigie-cardiovascular", call(service["prefetch"]), r'"summary": ?"[^"]+'),
+        ):
+            content = json.dumps(body).encode()
+            answer = re.search(said, client.post(path, content=content, headers=headers).text)
+            assert answer is not None, path
+            asked.append(
+                (request(path, content, authorization=headers["authorization"]), re.escape(answer[0]).encode())
+            )
+    quiet = ask(Load(server.port, asked, 3, clients=AT_ONCE))
+    assert (quiet["wrong"], quiet["lost"]) == ({}, {})
+    capacity = len(quiet["milliseconds"]) / quiet["seconds"]
+    came = ask(Load(server.port, asked, 15, rate=4 * capacity))
+    assert (came["wrong"], came["lost"]) == ({}, {})
+    assert came["refused"].keys() == {"503"}
+    assert sum(came["refused"].values()) > len(came["milliseconds"])
+    assert len(came["milliseconds"]) > 0.4 * capacity * came["seconds"], "whoever is refused costs little"
 
 
 def test_production_refuses_to_start_without_its_settings(released, trusted, tmp_path):
