@@ -49,6 +49,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000)
 
 
+def pytest_unconfigure() -> None:
+    """Let the interpreter end as it would have: DuckDB complains at length of what was never collected."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """Find a file of the shared folder (beside the repository, or ``VIGIE_SHARED``), or skip, or fail in CI."""

@@ -449,6 +449,7 @@ RECOUNT = {
 }
 
 
+@pytest.mark.slow
 def test_sql_counts_the_same(tmp_path: Path) -> None:
     """A small synthetic population, recomputed by DuckDB from its records: no step is shared with the evaluators."""
     records = synthesise(tmp_path / "records", patients=120, seed=11)

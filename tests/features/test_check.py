@@ -194,6 +194,7 @@ ALLOWED = [("name", ODD[4]), ("about", ODD[5])]
 @pytest.mark.parametrize(
     ("key", "value"), [(key, value) for key in KEYS for value in ODD if (key, value) not in ALLOWED]
 )
+@pytest.mark.slow
 def test_an_odd_entry_is_told_and_its_files_are_not_strays(of_one_shard, tmp_path, key, value, monkeypatch):
     monkeypatch.setattr("features.check.BATCH_ROWS", 1000)
     store = tmp_path / "store"
@@ -535,6 +536,7 @@ def purged_file(store):
 
 
 @pytest.mark.parametrize("leave", [unfinished_manifest, temporary_folder, folder_moved_in, purge_moved_in, purged_file])
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_told_apart_and_may_be_deleted(store, leave):
     left = leave(store)
     before = values(store)

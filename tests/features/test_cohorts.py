@@ -83,6 +83,7 @@ def exams(source: Path) -> pd.DataFrame:
     return pd.read_csv(source)
 
 
+@pytest.mark.slow
 def test_people_and_examinations(frame: pd.DataFrame) -> None:
     assert frame["patient"].nunique() == 4_434
     times = frame[frame["code"] == "PRACTICE:examination"].groupby("patient").size()
@@ -91,6 +92,7 @@ def test_people_and_examinations(frame: pd.DataFrame) -> None:
     assert (frame["code"] == "PRACTICE:death").sum() == 1_550
 
 
+@pytest.mark.slow
 def test_ten_years_from_a_baseline_free_of_disease(records: Records) -> None:
     landmark = OnDates((BASELINE + timedelta(days=1),))
     members = Cohort("baseline", landmark, ADULTS_30_TO_79, REGISTERED).members(records, OUTCOME)
@@ -99,6 +101,7 @@ def test_ten_years_from_a_baseline_free_of_disease(records: Records) -> None:
     assert (members.followup.cause == COMPETING).sum() == 218
 
 
+@pytest.mark.slow
 def test_what_the_set_means_by_its_event(exams: pd.DataFrame) -> None:
     """Written down because its documentation says otherwise: see the notes of `framingham`."""
     people = exams[(exams["TIME"] == 0) & (exams["PREVCHD"] == 0) & (exams["PREVSTRK"] == 0)]
@@ -114,6 +117,7 @@ def test_what_the_set_means_by_its_event(exams: pd.DataFrame) -> None:
     assert (hard.notna() & (people["CVD"] == 0)).sum() == 24
 
 
+@pytest.mark.slow
 def test_nothing_known_at_an_examination_came_from_a_later_event(frame: pd.DataFrame, exams: pd.DataFrame) -> None:
     about_events = frame[frame["code"].map(lambda code: CARDIOVASCULAR_DISEASE.covers(code) or DEATH.covers(code))]
     landmarks = exams[["RANDID", "TIME", "PREVCHD", "PREVSTRK"]].assign(patient=exams["RANDID"].astype(str))
@@ -127,6 +131,7 @@ def test_nothing_known_at_an_examination_came_from_a_later_event(frame: pd.DataF
     assert (seen.loc[on_the_day, "happened"] == seen.loc[on_the_day, "TIME"]).all()
 
 
+@pytest.mark.slow
 def test_features_at_an_examination_do_not_move_when_the_future_changes(
     source: Path, exams: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -147,6 +152,7 @@ def test_features_at_an_examination_do_not_move_when_the_future_changes(
     pd.testing.assert_frame_equal(values[0].loc[both], values[1].loc[both])
 
 
+@pytest.mark.slow
 def test_values_are_converted_by_their_unit(frame: pd.DataFrame, exams: pd.DataFrame, records: Records) -> None:
     total = frame[frame["code"] == "LOINC:2093-3"]
     assert total["value"].mean() == pytest.approx(exams["TOTCHOL"].mean() / 38.67)
@@ -155,6 +161,7 @@ def test_values_are_converted_by_their_unit(frame: pd.DataFrame, exams: pd.DataF
     assert records.delivered_at == DELIVERED_AT
 
 
+@pytest.mark.slow
 def test_age_at_each_examination_is_the_recorded_one(records: Records, exams: pd.DataFrame) -> None:
     cohort = Cohort("examinations", AfterEach(EXAMINATION, days(1)), ADULTS_30_TO_79.only("alive"), REGISTERED)
     index = cohort.members(records, OUTCOME).index

@@ -134,6 +134,7 @@ def test_every_drug_is_in_the_french_list(shared: Shared) -> None:
         ("migraine_treatment", "TRIPTAN"),
     ],
 )
+@pytest.mark.slow
 def test_a_group_of_drugs_holds_the_drugs_it_says(shared: Shared, name: str, word: str) -> None:
     table = pd.read_parquet(shared("data/france/cip13_to_atc.parquet"))
     label = next(column for column in table if table[column].astype(str).str.contains("ATORVASTATINE").any())

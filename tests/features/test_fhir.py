@@ -876,6 +876,7 @@ def test_what_is_no_json(tmp_path):
     assert "file 8 line 7" in table.column("where").to_pylist()
 
 
+@pytest.mark.slow
 def test_compressed_files_that_are_damaged_or_grow_beyond_measure(tmp_path):
     lines = (json.dumps(PATIENT) + "\n").encode() * 5_000
     (tmp_path / "cut.ndjson.gz").write_bytes(gzip.compress(lines)[:-40])

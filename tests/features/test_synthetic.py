@@ -162,6 +162,7 @@ def test_how_many_are_made_at_once_changes_no_record(tmp_path: Path, small_block
     assert frames[0]["patient"].nunique() == patients
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, small_blocks: int) -> None:
     def interrupt(done: int, patients: int) -> None:
         raise KeyboardInterrupt
@@ -445,6 +446,7 @@ def test_truth_holds_at_every_level_of_risk_in_a_large_population() -> None:
     assert 0.8 < area < 0.9  # of all ages
 
 
+@pytest.mark.slow
 def test_the_truth_file_is_the_truth_at_its_landmarks(tmp_path: Path) -> None:
     synthesise(tmp_path / "records", patients=700, seed=6, truth=tmp_path / "truth.parquet")
     written = pa.parquet.read_table(tmp_path / "truth.parquet")
@@ -585,6 +587,7 @@ def test_places_say_what_practices_say(frame: pd.DataFrame) -> None:
         assert region in sets[practices.region[by_name[str(name)]]]
 
 
+@pytest.mark.slow
 def test_departments_are_as_populous_as_insee_says(shared: Callable[[str], Path]) -> None:
     """Inhabitants and their order, recounted by municipality; practices follow, the dense ones the urban."""
     with gzip.open(shared("data/france/communes.json.gz")) as file:

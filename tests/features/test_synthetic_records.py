@@ -44,6 +44,7 @@ def first(*codes: str) -> pd.Series:
     return frame[frame["code"].isin(codes)].groupby("patient", observed=True)["happened_at"].min()
 
 
+@pytest.mark.slow
 def test_a_lipid_panel_adds_up() -> None:
     panel = values(TOTAL_CHOLESTEROL, HDL, LDL, TRIGLYCERIDES)
     assert len(panel) > 5_000

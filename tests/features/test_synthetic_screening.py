@@ -149,6 +149,7 @@ def test_nobody_is_tested_again_too_early() -> None:
             assert ((inside >= HALVES[:-1]) & (inside <= HALVES[1:])).all()
 
 
+@pytest.mark.slow
 def test_invitations_are_for_the_age_and_every_two_years() -> None:
     for concept, first, last, since in (
         (BREAST_INVITATION, 50, 75, 2009),

@@ -187,6 +187,7 @@ def test_only_what_the_model_reads_is_asked_for(current, wanted):
     assert set(templates(nothing_measured)) == {"patient", "conditions", "procedures"}
 
 
+@pytest.mark.slow
 def test_what_is_prefetched_gives_the_answer_of_the_whole_file(current, wanted, shared):
     """On files made by others: what the templates leave out changes nothing."""
     risks = 0

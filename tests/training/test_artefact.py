@@ -244,6 +244,7 @@ def test_a_model_folder_is_written_once(saved):
 
 
 @pytest.mark.parametrize("kind", FEW)
+@pytest.mark.slow
 def test_shap_agrees_with_the_reasons_of_the_service(kind, artefacts):
     explanation = explain(artefacts[kind].model, X, CARDIOVASCULAR)
     assert explanation.additivity < 1e-6
@@ -272,6 +273,7 @@ def test_importance_comes_with_its_spread_over_refits_and_effects_by_group(artef
     assert total == pytest.approx(values.mean(), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_interactions_are_found_where_they_are_and_nowhere_else(artefacts):
     """Two features that matter only together, and a third that does not."""
     random = np.random.default_rng(0)

@@ -256,6 +256,7 @@ def test_a_new_measure_is_audited() -> None:
     assert finding(found.attributes[0], "town", "largest").verdict == "within"
 
 
+@pytest.mark.slow
 def test_few_refused_are_not_had_by_subtraction_from_the_groups() -> None:
     risk, followup, groups, practice = simulate(2000)
     where = (groups[["place"]], practice, {})
@@ -347,6 +348,7 @@ def test_a_difference_cannot_be_judged_without_a_comparator() -> None:
         audit(risk, followup, 10.0, groups, practice, {}, comparator=risk[:3], recorded=pd.DataFrame({"x": range(5)}))
 
 
+@pytest.mark.slow
 def test_where_attributes_cross_there_is_what_a_verdict_rests_on(audited: Audit, paired: Audit) -> None:
     pairs = paired.attributes[2]
     assert {each.estimate.measure for each in pairs.groups[0].findings} == {*CROSSED, *AUDITED} - {
@@ -379,6 +381,7 @@ def test_false_alarms_are_rare_even_when_every_group_is_at_the_edge_of_its_toler
     assert alone > 200, "judged one by one, at least one of forty would be called outside in most audits"
 
 
+@pytest.mark.slow
 def test_attributes_and_pairs_share_the_chance_of_a_false_alarm(audited: Audit, paired: Audit) -> None:
     assert [(each.name, each.level) for each in audited.families] == [("attributes", FAMILY_WISE)]
     assert audited.families[0].comparisons == 6  # two places, and four sizes of five that are not tiny
@@ -587,6 +590,7 @@ def test_the_cost_of_correcting_is_shown_and_nothing_is_corrected(audited: Audit
                 assert told == pytest.approx(round(told), abs=1e-6), "a change must not tell of fewer than 11 people"
 
 
+@pytest.mark.slow
 def test_thresholds_by_group_flag_as_large_a_share_of_cases() -> None:
     risk, followup, groups, practice = everybody_followed(12_000)
     harder = np.where(groups["place"] == "country", 0.5 * risk, risk)

@@ -29,11 +29,13 @@ def model(request):
     return made.fit(X, FOLLOWUP)
 
 
+@pytest.mark.slow
 def test_two_fits_are_the_same(model):
     again = logistic_regression() if model.name == "logistic_regression" else gradient_boosting(CARDIOVASCULAR)
     np.testing.assert_array_equal(again.fit(X, FOLLOWUP).risk(NEW, HORIZON), model.risk(NEW, HORIZON))
 
 
+@pytest.mark.slow
 def test_weighting_recovers_the_truth_where_dropping_the_censored_does_not(model):
     truth = true_risk(NEW)
     assert model.risk(NEW, HORIZON).mean() == pytest.approx(truth.mean(), rel=0.1)

@@ -170,6 +170,7 @@ def by_region() -> tuple[pd.DataFrame, FollowUp]:
     return people, FollowUp(np.minimum(seen, HORIZON), cause, np.zeros(N, dtype=np.int8), HORIZON)
 
 
+@pytest.mark.slow
 def test_each_region_is_set_right_and_a_new_one_gets_what_everybody_gets():
     people, seen = by_region()
     model = Recalibrated(logistic_regression(), "intercept", by="region").fit_grouped(people, seen, INDEX)

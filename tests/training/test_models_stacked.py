@@ -137,6 +137,7 @@ def test_person_periods_are_those_counted_by_hand():
     assert sum(found.weight[found.interval == 1]) == pytest.approx(4)
 
 
+@pytest.mark.slow
 def test_thinning_bounds_memory_and_keeps_the_level():
     bounds = np.linspace(0, HORIZON, 11)
     everybody = PersonPeriods.of(FOLLOWUP, bounds, "name")

@@ -57,6 +57,7 @@ def test_names_are_distinct_and_every_cohort_of_the_package_is_accounted_for() -
 
 
 @pytest.mark.parametrize("real", COHORTS, ids=list(BY_NAME))
+@pytest.mark.slow
 def test_each_cohort_is_as_declared(real: RealCohort) -> None:
     if real.cohort.package == "SurvSet":
         pytest.importorskip("SurvSet")
@@ -97,6 +98,7 @@ def out_of_fold_risk(table: CohortTable) -> np.ndarray:
         return out_of_fold([model], table.X, table.followup, table.index, BY_PATIENT)[model.name]
 
 
+@pytest.mark.slow
 def test_figures_are_scikit_survivals() -> None:
     """Without competing events: AUC and Brier score at the horizon are those of scikit-survival."""
     table = read_table(WORCESTER.cohort)
@@ -125,6 +127,7 @@ def observed_by_scikit_survival(followup: FollowUp) -> float:
     return float(incidence[1][-1])
 
 
+@pytest.mark.slow
 def test_observed_over_expected_is_aalen_johansens(olmsted: CohortTable) -> None:
     some = np.random.default_rng(0).choice(len(olmsted.X), 600, replace=False)
     table = CohortTable(olmsted.X.iloc[some], olmsted.followup[some], olmsted.index.iloc[some])

@@ -134,6 +134,7 @@ def interrupt_after(fits, file, X, followup, index):
         broken.fit_grouped(X, followup, index)
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_not_made_again_but_that_of_other_data_is(tmp_path):
     made = []
 

@@ -319,6 +319,7 @@ def test_no_more_is_hidden_than_need_be(study: Study) -> None:
     assert None not in counts_of(comparison, "events")
 
 
+@pytest.mark.slow
 def test_few_events_among_many_refused_are_not_had_by_subtraction(study: Study) -> None:
     _, followup, _ = study
     event = np.flatnonzero(followup.cause == 1)
@@ -330,6 +331,7 @@ def test_few_events_among_many_refused_are_not_had_by_subtraction(study: Study) 
     assert set(counts_of(model, "events")) == {None}  # the total is told elsewhere
 
 
+@pytest.mark.slow
 def test_when_one_fold_is_telling_no_fold_tells(study: Study) -> None:
     _, _, index = study
     splits = list(InternalExternal(folds=3).split(index))
