@@ -125,10 +125,16 @@ def batches(folder: Path) -> Iterator[tuple[list[Path], list[Path]]]:
 # Engines: each yields the matrices of the files, in order
 
 
+def decoded(path: Path) -> pa.Table:
+    """Return a file's columns, each in one piece, as the store reads its shards."""
+    with pq.ParquetFile(path) as file:
+        return file.read(use_threads=False)
+
+
 def by_limit(folder: Path) -> Iterator[Matrix]:
     """Decode the columns once, on all processors, and compute nothing: no engine can be faster."""
     with ThreadPoolExecutor(PROCESSORS) as pool:
-        for _ in pool.map(lambda pair: [pq.read_table(path, use_threads=False) for path in pair], files(folder)):
+        for _ in pool.map(lambda pair: [decoded(path) for path in pair], files(folder)):
             yield np.empty((0, 0))
 
 
@@ -141,7 +147,7 @@ class Files:
         self.as_of: dict[int, npt.NDArray[np.int64]] = {}
 
     def read(self, number: int) -> Shard:
-        records, index = (pq.read_table(path, use_threads=False) for path in self.files[number])
+        records, index = map(decoded, self.files[number])
         patients = index.column("patient").to_numpy()
         happened = records.column("happened").to_numpy()
         known = records.column("known").to_numpy() if "known" in records.column_names else happened
