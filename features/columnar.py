@@ -193,6 +193,17 @@ class _Reader:
         return cls(concepts, label, category if any(concept.categories for concept in concepts) else None)
 
 
+class _Together(tuple[Concept, ...]):
+    """Concepts that are looked at together, hashed once: what is known of them is looked up by them."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 @dataclass(frozen=True, eq=False)
 class _Batch:
     """Leaves that differ only in their concept, to be computed together; or one leaf.
@@ -230,7 +241,7 @@ def _batches(plan: Plan, readers: tuple[int, ...]) -> tuple[_Batch, ...]:
         first = plan.steps[steps[0]]
         assert isinstance(first.node, LEAVES)
         assert first.selection is not None
-        batches.append(_Batch(first.node, first.selection, concepts, steps))
+        batches.append(_Batch(first.node, first.selection, _Together(concepts), steps))
     return tuple(batches)
 
 
