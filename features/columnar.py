@@ -56,7 +56,7 @@ Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 #: Records looked at together: their arrays stay in the processor's cache, and memory is bounded whatever the shard.
-BLOCK: Final = 1 << 18
+BLOCK: Final = 300_000
 ALL: Final = slice(None)
 A_ROW: Final = 16  # a row weighs as much as so many records: its columns take memory too
 
@@ -251,7 +251,7 @@ class _Block:
     def __init__(self, shard: Shard, position: Integers, as_of: Integers, readers: Sequence[_Reader]) -> None:
         self.as_of = as_of
         self.shard_row, length = _records_of(shard, position)
-        self._found: dict[Concept, tuple[_Stream, int, int]] = {}
+        self._found: dict[Concept, tuple[_Stream, int, int, int]] = {}
         self._streams: dict[tuple[object, ...], _Stream] = {}
         self._windows: dict[tuple[object, ...], _Window] = {}
         self._moments: dict[Aggregate, Integers] = {}
@@ -267,16 +267,19 @@ class _Block:
             label = reader.label.take(code)
             chosen = np.flatnonzero(visible & (label < len(reader.concepts)))
             grouped = label.take(chosen)
-            position = chosen.take(np.argsort(grouped, kind="stable"))  # a radix sort: linear in the number of records
+            order = np.argsort(grouped, kind="stable")  # a radix sort: linear in the number of records
+            position = chosen.take(order)
             size = value.take(position)
             size += 0.0  # there is one zero
-            records = _Columns(row.take(position), ahead.take(position), size, position)
-            stream = _Stream(len(as_of), records)
-            stop = np.cumsum(np.bincount(grouped, minlength=len(reader.concepts))).tolist()
-            for concept, low, high in zip(reader.concepts, [0, *stop], stop, strict=False):
+            apart = row.take(position)
+            apart += np.multiply(grouped.take(order), len(as_of), dtype=np.int64)
+            records = _Columns(apart, ahead.take(position), size, position)
+            stream = _Stream(len(as_of) * len(reader.concepts), records)
+            stop = stream.end[len(as_of) - 1 :: len(as_of)].tolist()
+            for place, (concept, low, high) in enumerate(zip(reader.concepts, [0, *stop], stop, strict=False)):
                 if concept.categories and reader.category is not None:
                     records.order_by_category(slice(low, high), reader.category[code[position[low:high]]], known)
-                self._found[concept] = (stream, low, high)
+                self._found[concept] = (stream, place, low, high)
 
     def stream(self, concepts: tuple[Concept, ...], selection: Selection) -> _Stream:
         """Return the records of a selection at any time, for each of some concepts in turn, as rows of its own."""
@@ -288,13 +291,15 @@ class _Block:
 
     def _stream(self, concepts: tuple[Concept, ...], selection: Selection) -> _Stream:
         if not selection.valued and not selection.where:
-            whole = self._found[concepts[0]][0]
-            bounds = [self._found[concept][1:] for concept in concepts]
-            if all(before[1] == after[0] for before, after in pairwise(bounds)):
-                stream = whole.part(slice(bounds[0][0], bounds[-1][1]))
-            else:
-                stream = whole.part(np.concatenate([np.arange(*each) for each in bounds]))
-            return stream.apart([high - low for low, high in bounds])
+            whole, first, low, _ = self._found[concepts[0]]
+            rows, some = len(self.as_of), len(concepts)
+            places = [self._found[concept][1] for concept in concepts]
+            bounds = [self._found[concept][2:] for concept in concepts]
+            if places == list(range(first, first + some)):
+                end = whole.end[first * rows : (first + some) * rows] - low
+                return _Stream(rows * some, whole, slice(low, bounds[-1][1]), -first * rows or None, end)
+            shift = np.repeat((np.arange(some) - places) * rows, [high - low for low, high in bounds])
+            return _Stream(rows * some, whole, np.concatenate([np.arange(*each) for each in bounds]), shift)
         stream = self.stream(concepts, Selection(selection.concept, valued=False))
         kept = np.isfinite(stream.size)
         for comparator, value in selection.where:
@@ -354,8 +359,8 @@ class _Columns:
     Attributes
     ----------
     row, ahead, size, position
-        Of each record: its row, by how many microseconds it precedes ``as_of``, its value (or the place of its
-        category), and its position in the block.
+        Of each record: its row (each concept has rows of its own), by how many microseconds it precedes ``as_of``, its
+        value (or the place of its category), and its position in the block.
     """
 
     row: Integers
@@ -385,12 +390,19 @@ class _Stream:
         Whose records, and which of them, in order.
     shift
         What is added to their rows.
+    end
+        What is known of `end` already.
     """
 
     def __init__(
-        self, rows: int, source: _Columns | _Stream, chosen: slice | Integers = ALL, shift: Integers | None = None
+        self,
+        rows: int,
+        source: _Columns | _Stream,
+        chosen: slice | Integers = ALL,
+        shift: Integers | int | None = None,
+        end: Integers | None = None,
     ) -> None:
-        self.rows, self._source, self._chosen, self._shift = rows, source, chosen, shift
+        self.rows, self._source, self._chosen, self._shift, self._end = rows, source, chosen, shift, end
         self._places: dict[int, Integers] = {}
 
     @cached_property
@@ -414,16 +426,11 @@ class _Stream:
         """Return some of the records, in order."""
         return _Stream(self.rows, self, chosen)
 
-    def apart(self, lengths: list[int]) -> _Stream:
-        """Return the records with new rows for each concept; ``lengths`` are how many records each has."""
-        if len(lengths) == 1:
-            return self
-        shift = np.repeat(np.arange(len(lengths)) * self.rows, lengths)
-        return _Stream(self.rows * len(lengths), self, shift=shift)
-
     @cached_property
     def end(self) -> Integers:
         """The position after the last record of each row."""
+        if self._end is not None:
+            return self._end
         return np.cumsum(np.bincount(self.row, minlength=self.rows))
 
     @cached_property
@@ -481,9 +488,11 @@ class _Window:
             return stream.part(np.flatnonzero((place >= self.low[stream.row]) & (place < self.high[stream.row])))
         if selection.within is None and not selection.until:
             return stream
-        chosen = stream.ahead > selection.until
+        chosen: Flags | bool = True
         if selection.within is not None:
-            chosen &= stream.ahead <= selection.within
+            chosen = stream.ahead <= selection.within
+        if selection.until:  # all records precede as_of
+            chosen = chosen & (stream.ahead > selection.until)
         return stream.part(np.flatnonzero(chosen))
 
     def nth(self, which: str, nth: int) -> tuple[Integers, Flags]:
