@@ -488,11 +488,9 @@ class _Window:
             return stream.part(np.flatnonzero((place >= self.low[stream.row]) & (place < self.high[stream.row])))
         if selection.within is None and not selection.until:
             return stream
-        chosen: Flags | bool = True
+        chosen = stream.ahead > selection.until
         if selection.within is not None:
-            chosen = stream.ahead <= selection.within
-        if selection.until:  # all records precede as_of
-            chosen = chosen & (stream.ahead > selection.until)
+            chosen &= stream.ahead <= selection.within
         return stream.part(np.flatnonzero(chosen))
 
     def nth(self, which: str, nth: int) -> tuple[Integers, Flags]:
